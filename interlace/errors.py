@@ -1,0 +1,56 @@
+"""The exceptions and warnings that interlace raises."""
+
+from __future__ import annotations
+
+from statsmodels.tools.sm_exceptions import ModelWarning
+
+
+class InterlaceError(Exception):
+    """Root of every exception that interlace raises on purpose."""
+
+
+class FormulaError(InterlaceError, ValueError):
+    """The formula's text cannot be read as a mixed model."""
+
+
+class DesignError(InterlaceError, ValueError):
+    """The data do not give the matrices that the formula asks for."""
+
+
+class UnknownColumnError(DesignError, KeyError):
+    """The formula names a column that the data do not have."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; the message is meant to be read.
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingValuesError(DesignError):
+    """Used columns hold missing values and ``missing="raise"`` or ``"none"`` was asked for."""
+
+
+class RankDeficiencyError(DesignError):
+    """Columns of the fixed effects depend on one another and ``rank="error"`` was asked for."""
+
+
+class LevelError(InterlaceError, KeyError):
+    """New data hold a level of a grouping factor that the fit has not seen."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class NotPositiveDefiniteError(InterlaceError, ArithmeticError):
+    """A matrix that the theory makes positive definite is not, in floating point."""
+
+
+class OptimizationError(InterlaceError, RuntimeError):
+    """The criterion cannot be minimised (for instance it is unbounded below)."""
+
+
+class SingularFitWarning(ModelWarning):
+    """The estimated covariance of the random effects is singular (a variance of 0 or a correlation of 1)."""
+
+
+class RankDeficiencyWarning(ModelWarning):
+    """Dependent columns of the fixed effects were dropped."""
