@@ -1,0 +1,179 @@
+"""Orthonormal bases: the scale of y, of X and of the slopes must not matter.
+
+Every quantity of the criterion is invariant under ``X -> X T`` and, term by term, under
+``Xi -> Xi Ti`` with ``Lambda_i`` changed to match.  Working in orthonormal columns makes the
+profiled criterion well conditioned whatever units the user chose, and keeps the digits that
+``y'y - ...`` would lose when the mean of y is far from zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from .terms import FloatArray, RandomTerm
+
+# R's qr() and with it lme4 call a column dependent when less than this part of its norm is new.
+DEPENDENT = 1e-7
+# A Gram matrix squares the condition: its Cholesky factor serves while pivots stay above this.
+SAFE_PIVOT = 1e-4
+
+
+def independent_columns(X: FloatArray) -> tuple[int, ...]:
+    """Positions of the columns of X that are kept, by lme4's rule.
+
+    Going from left to right, a column is dropped when it depends on the kept ones before it:
+    of every dependent set the *last* column goes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Model matrix.
+
+    Returns
+    -------
+    tuple of int
+        Kept positions, in increasing order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.arange(4.0)
+    >>> independent_columns(np.column_stack([np.ones(4), a, 2 * a + 1, a**2]))
+    (0, 1, 3)
+    """
+    n, p = X.shape
+    if p == 0 or _gram_factor(X) is not None:
+        return tuple(range(p))
+    if n >= p and _all_new(X):
+        return tuple(range(p))
+    return _kept_one_by_one(X)
+
+
+def _gram_factor(X: FloatArray) -> FloatArray | None:
+    """Upper R with X'X = R'R if X is well conditioned, else None."""
+    gram = X.T @ X
+    norms = np.sqrt(np.diagonal(gram))
+    if not norms.min() > 0.0:
+        return None
+    scaled, info = linalg.lapack.dpotrf(gram / (norms[:, None] * norms), lower=0, clean=1)
+    if info or np.diagonal(scaled).min() ** 2 < SAFE_PIVOT:
+        return None
+    return np.asarray(scaled * norms)
+
+
+def _all_new(X: FloatArray) -> bool:
+    (R,) = linalg.qr(X, mode="r", check_finite=False)
+    norms = np.linalg.norm(X, axis=0)
+    return bool((np.abs(np.diagonal(R)) > DEPENDENT * norms).all())
+
+
+def _kept_one_by_one(X: FloatArray) -> tuple[int, ...]:
+    n, p = X.shape
+    Q = np.empty((n, min(n, p)))
+    kept: list[int] = []
+    for j in range(p):
+        r = len(kept)
+        if r == n:
+            break
+        new = X[:, j]
+        # Twice is enough (Kahan): one pass of Gram-Schmidt leaves an error as large as the cancellation.
+        for _ in range(2):
+            new = new - Q[:, :r] @ (Q[:, :r].T @ new)
+        if (norm := np.linalg.norm(new)) > DEPENDENT * np.linalg.norm(X[:, j]):
+            Q[:, r] = new / norm
+            kept.append(j)
+    return tuple(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedBasis:
+    """Weighted X and y in orthonormal coordinates, and the way back.
+
+    Attributes
+    ----------
+    Qy : ndarray of shape (n, p + 1)
+        Orthonormal basis of the columns of ``sqrt(W) X``; last, the residual of the weighted
+        least-squares fit of y, divided by ``scale``.
+    R : ndarray of shape (p, p)
+        Upper triangular, ``sqrt(W) X = Q R``.
+    shift : ndarray of shape (p,)
+        Coefficients of y on Q.
+    scale : float
+        Root mean square of the least-squares residual.
+    """
+
+    Qy: FloatArray
+    R: FloatArray
+    shift: FloatArray
+    scale: float
+
+    def beta(self, gamma: FloatArray) -> FloatArray:
+        """Fixed effects on the columns of X from coefficients on Q of the scaled residual."""
+        return self._solve(self.shift + self.scale * gamma)
+
+    def vcov(self, G_inverse: FloatArray) -> FloatArray:
+        """R^-1 G^-1 R^-T: unscaled covariance of the fixed effects on the columns of X."""
+        half = self._solve(G_inverse)
+        return np.asarray(self._solve(half.T))
+
+    def _solve(self, rhs: FloatArray) -> FloatArray:
+        if not self.R.size:
+            return np.asarray(rhs)
+        return np.asarray(linalg.solve_triangular(self.R, rhs, check_finite=False))
+
+    @property
+    def logdet_R2(self) -> float:
+        """log |R'R|: what REML's log |X'V^-1 X| loses by the change of basis."""
+        return float(2.0 * np.log(np.abs(np.diagonal(self.R))).sum())
+
+
+def fixed_basis(X: FloatArray, y: FloatArray, sqrt_weights: FloatArray | None) -> FixedBasis:
+    """Orthonormalise the (full rank) model matrix and take out of y what X explains."""
+    n, p = X.shape
+    if sqrt_weights is not None:
+        X, y = X * sqrt_weights[:, None], y * sqrt_weights
+    Qy = np.empty((n, p + 1), order="F")
+    Q, R = _orthonormal(X)
+    Qy[:, :p] = Q
+    shift = Q.T @ y
+    residual = y - Q @ shift
+    again = Q.T @ residual  # the second pass restores the digits lost when |mean(y)| >> sd(y)
+    residual -= Q @ again
+    scale = float(np.sqrt(residual @ residual / n))
+    if not scale > 1e-13 * float(np.abs(y).max(initial=0.0)):
+        scale = 0.0
+    Qy[:, p] = residual / (scale or 1.0)
+    return FixedBasis(Qy=Qy, R=R, shift=shift + again, scale=scale)
+
+
+def _orthonormal(X: FloatArray) -> tuple[FloatArray, FloatArray]:
+    if X.shape[1] == 0:
+        return X, np.zeros((0, 0))
+    R = _gram_factor(X)
+    if R is None:
+        Q, R = linalg.qr(X, mode="economic", check_finite=False)
+        return Q, R
+    return linalg.solve_triangular(R, X.T, trans="T", check_finite=False).T, R
+
+
+def term_basis(term: RandomTerm, weights: FloatArray | None) -> FloatArray:
+    """Lower triangular R of shape (k, k) such that ``Xi R^-1`` has orthonormal columns in mean square.
+
+    Lower rather than upper: then ``R Lambda_i`` is lower triangular too, and theta goes back and
+    forth between the user's columns and the orthonormal ones by a matrix product.
+    """
+    Xi = term.Xi if weights is None else term.Xi * np.sqrt(weights)[:, None]
+    n, k = Xi.shape
+    scale = np.sqrt(np.einsum("ij,ij->j", Xi, Xi) / n)
+    scale[scale == 0.0] = 1.0
+    if k == 1:
+        return np.diag(scale)
+    (upper,) = linalg.qr(Xi[:, ::-1] / (scale[::-1] * np.sqrt(n)), mode="r", check_finite=False)
+    lower = upper[:k, :k][::-1, ::-1] * scale  # reversing rows and columns turns upper into lower
+    pivots = np.abs(np.diagonal(lower))
+    if lower.shape != (k, k) or (pivots < DEPENDENT * scale).any():
+        return np.diag(scale)  # redundant columns: only their scale can be settled
+    return np.asarray(lower * np.sign(np.diagonal(lower))[:, None])
