@@ -1,0 +1,1 @@
+"""The tests; their plan is in CONTRIBUTING.md."""
