@@ -1,0 +1,48 @@
+"""Every script in examples/ runs as a user would run it, in a process of its own and a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# What the output must contain: figures that lme4 prints for the same model, or the truth put in.
+EXPECTED = {
+    "instructor_evaluations.py": ["73421", "2972", "1128", "caterpillar plot:"],
+    "sleepstudy.py": ["251.4", "10.467", "337"],
+    "penicillin.py": ["22.972", "Shares of the variance"],
+    "pastes_nested.py": ["246.9907  written as nested", "246.9907  written out", "246.9907  by a column"],
+    "reading_times.py": ["put in", "somebody else"],
+}
+
+
+def test_every_example_is_expected_to_say_something():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_runs(name, tmp_path):
+    # In an empty folder the package is the installed one and what the script writes is seen.
+    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path / "mpl")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for words in EXPECTED[name]:
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_example_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
