@@ -1,0 +1,277 @@
+"""Factorization of crossed designs: the largest factor by blocks, the rest as one dense matrix.
+
+With ``G = A22 - A21 H A12`` and ``H = Lambda1 M11^-1 Lambda1'`` the Schur complement of M is
+``S = Lambda2' G Lambda2 + I``.  G holds the cross-products after the first factor has been
+absorbed into the covariance of the response: everything about the other factors follows from
+it, and nothing cancels when a variance is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import linalg, sparse
+
+from .crossproducts import CrossProducts
+from interlace.errors import NotPositiveDefiniteError
+from .nested import absorbed, diagonal_blocks
+from .relcov import Layout
+from .schur import WeightedGram
+from .terms import FloatArray
+
+# Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
+DENSE_SHARE = 0.2
+# Dense whatever the share, below this many elements.
+DENSE_SIZE = 250_000
+# I - S^-1 has lost half of the digits when the pivots of Lambda fall below this.
+SMALL_PIVOT = 1e-4
+
+
+class BlockedFactorization:
+    """Block elimination of factor 0, dense Cholesky of the Schur complement of the others.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        Cross-products, the factor with most columns first.
+    layout : Layout
+        Columns of Z.
+    """
+
+    solver = "blocked"
+
+    def __init__(self, cp: CrossProducts, layout: Layout) -> None:
+        self.layout = layout
+        self._rest = Layout(layout.n_levels[1:], layout.K[1:])
+        first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
+        self._A11 = diagonal_blocks(cp.A, layout, 0)
+        self._A22 = _dense(cp.A[rest, rest])
+        between = cp.A[first, rest]
+        size = between.shape[0] * between.shape[1]
+        if sparse.issparse(between) and size > DENSE_SIZE and between.nnz < DENSE_SHARE * size:
+            self._first: _First = (
+                _SparseScalar(between) if layout.K[0] == 1 else _SparseVector(between, layout.K[0])
+            )
+        else:
+            self._first = _Dense(_dense(between), layout.K[0])
+
+    def update(self, Lambda: Sequence[FloatArray]) -> None:
+        """Absorb the first factor, factorise the Schur complement of the others."""
+        self._Lambda = list(Lambda)
+        self._H, self._logdet = absorbed(self._A11, Lambda[0])
+        self._G = self._first.absorb(self._A22, self._A11, self._H)
+        S = self._two_sided(self._G)
+        S.flat[:: S.shape[0] + 1] += 1.0
+        self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=0, overwrite_a=1)
+        if info:
+            raise NotPositiveDefiniteError("the Schur complement is not positive definite in floating point.")
+        self._logdet += 2.0 * float(np.log(np.diagonal(self._L)).sum())
+        self._T22: FloatArray | None = None
+        self._S_inverse: FloatArray | None = None
+
+    def _two_sided(self, G: FloatArray) -> FloatArray:
+        """Lambda2' G Lambda2, lower triangle, in Fortran order."""
+        if all(len(block) == 1 for block in self._Lambda[1:]):
+            scale = np.repeat([block[0, 0] for block in self._Lambda[1:]], self._rest.n_levels)
+            return np.asfortranarray(G * (scale[:, None] * scale))
+        half = self._from_left(G, [block.T for block in self._Lambda[1:]])
+        return np.asfortranarray(self._from_left(half.T, [block.T for block in self._Lambda[1:]]))
+
+    def _from_left(self, B: FloatArray, blocks: Sequence[FloatArray]) -> FloatArray:
+        """Block-diagonal matrix (one block per factor, the same for each level) times B."""
+        out = np.empty(B.shape)
+        for own, K, block in zip(self._rest.slices, self._rest.K, blocks, strict=True):
+            out[own] = (block @ B[own].reshape(-1, K, B.shape[1])).reshape(-1, B.shape[1])
+        return out
+
+    def logdet(self) -> float:
+        """log |M|."""
+        return self._logdet
+
+    def conditional(self, B: FloatArray) -> FloatArray:
+        """T B."""
+        q1 = self.layout.starts[1]
+        H = self._H
+        b1 = B[:q1]
+        x1 = _by_block(H, b1)
+        b2 = self._from_left(B[q1:] - self._first.transpose_times(x1), [block.T for block in self._Lambda[1:]])
+        x2 = self._from_left(_solve(self._L, b2), self._Lambda[1:])
+        x1 = _by_block(H, b1 - self._first.times(x2))
+        return np.concatenate([x1, x2])
+
+    def _rest_inverse(self) -> tuple[FloatArray, FloatArray]:
+        """S^-1 and T22 = Lambda2 S^-1 Lambda2', both in full."""
+        if self._T22 is None or self._S_inverse is None:
+            inverse, _ = linalg.lapack.dpotri(self._L, lower=1)
+            self._S_inverse = _symmetric(inverse)
+            half = self._from_left(self._S_inverse, self._Lambda[1:])
+            self._T22 = self._from_left(half.T, self._Lambda[1:])
+        return self._S_inverse, self._T22
+
+    def conditional_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of T."""
+        _, T22 = self._rest_inverse()
+        Q = self._first.quadratic_blocks(T22)
+        first = self._H + self._H @ Q @ self._H
+        rest = [
+            _own_blocks(T22, own, levels, K)
+            for own, levels, K in zip(self._rest.slices, self._rest.n_levels, self._rest.K, strict=True)
+        ]
+        return [first, *rest]
+
+    def information(self) -> list[FloatArray]:
+        """Sums of the diagonal blocks of Z' V0^-1 Z."""
+        S_inverse, T22 = self._rest_inverse()
+        left = np.eye(self.layout.K[0]) - self._A11 @ self._H
+        first = (left @ self._A11).sum(axis=0) - self._first.quadratic_sum(T22, left)
+        return [first, *(self._rest_information(i, S_inverse) for i in range(len(self._rest.K)))]
+
+    def _rest_information(self, i: int, S_inverse: FloatArray) -> FloatArray:
+        own, levels, K = self._rest.slices[i], self._rest.n_levels[i], self._rest.K[i]
+        Lambda = self._Lambda[i + 1]
+        if np.abs(np.diagonal(Lambda)).min() > SMALL_PIVOT:
+            seen = levels * np.eye(K) - _own_blocks(S_inverse, own, levels, K).sum(axis=0)
+            half = linalg.solve_triangular(Lambda, seen, lower=True, trans="T")
+            return np.asarray(linalg.solve_triangular(Lambda, half.T, lower=True, trans="T"))
+        G = _symmetric(self._G)
+        V = linalg.solve_triangular(
+            self._L, self._from_left(G[:, own], [block.T for block in self._Lambda[1:]]), lower=True
+        )
+        V = V.reshape(-1, K)
+        return np.asarray(_own_blocks(G, own, levels, K).sum(axis=0) - V.T @ V)
+
+
+class _First:
+    """The blocks A12 between the first factor and the rest, and what is done with them."""
+
+    A12: FloatArray | sparse.csr_array
+
+    def times(self, x2: FloatArray) -> FloatArray:
+        """A12 x2."""
+        return np.asarray(self.A12 @ x2)
+
+    def transpose_times(self, x1: FloatArray) -> FloatArray:
+        """A12' x1."""
+        return np.asarray(self.A12.T @ x1)
+
+    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
+        """G = A22 - A21 H A12; at least the lower triangle."""
+        raise NotImplementedError
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        """Diagonal blocks of A12 T22 A21, (n_levels, K, K)."""
+        raise NotImplementedError
+
+    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
+        """Sum over levels of left_l [A12 T22 A21]_ll left_l', (K, K)."""
+        raise NotImplementedError
+
+
+class _Dense(_First):
+    """A12 as a full matrix: few or mostly filled cells."""
+
+    def __init__(self, A12: FloatArray, K: int) -> None:
+        self.A12 = np.ascontiguousarray(A12)
+        self._blocks = self.A12.reshape(-1, K, A12.shape[1])
+
+    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
+        return A22 - self.A12.T @ _by_block(H, self.A12)
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        return np.asarray((self.A12 @ T22).reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
+
+    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
+        return np.asarray((left @ self.quadratic_blocks(T22) @ left.transpose(0, 2, 1)).sum(axis=0))
+
+
+class _SparseScalar(_First):
+    """A12 sparse, one column per level of the first factor."""
+
+    def __init__(self, A12: sparse.csr_array) -> None:
+        self.A12 = A12
+        self._gram = WeightedGram(A12)
+
+    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
+        h, left = H[:, 0, 0], 1.0 - A11[:, 0, 0] * H[:, 0, 0]
+        removed, self._gradient_gram = self._gram(np.column_stack([h, left**2]))
+        return A22 - removed
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
+
+    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
+        gram = self._gradient_gram  # lower triangle: twice its product, less the diagonal
+        total = 2.0 * np.vdot(T22, gram.T) - np.diagonal(T22) @ np.diagonal(gram)
+        return np.array([[total]])
+
+
+class _SparseVector(_First):
+    """A12 sparse, several columns per level of the first factor."""
+
+    def __init__(self, A12: sparse.csr_array, K: int) -> None:
+        self.A12, self._K = A12, K
+
+    def _by_block(self, blocks: FloatArray) -> sparse.csr_array:
+        n = len(blocks)
+        diagonal = sparse.bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(n * self._K,) * 2)
+        return diagonal.tocsr() @ self.A12
+
+    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
+        return A22 - (self.A12.T @ self._by_block(H)).toarray()
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        K = self._K
+        blocks = np.empty((self.A12.shape[0] // K, K, K))
+        for a in range(K):
+            for b in range(a + 1):
+                blocks[:, a, b] = blocks[:, b, a] = _row_quadratics(self.A12[a::K], self.A12[b::K], T22)
+        return blocks
+
+    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
+        K, rows = self._K, self._by_block(left)
+        total = np.empty((K, K))
+        for a in range(K):
+            for b in range(a + 1):
+                gram = (rows[a::K].T @ rows[b::K]).tocoo()
+                total[a, b] = total[b, a] = gram.data @ T22[gram.coords]
+        return total
+
+
+def _row_quadratics(A: sparse.csr_array, B: sparse.csr_array, T: FloatArray) -> FloatArray:
+    """a_l' T b_l for the rows of two sparse matrices, in blocks of rows that fit the cache."""
+    out = np.empty(A.shape[0])
+    step = max(1, 4_000_000 // T.shape[0])
+    for start in range(0, A.shape[0], step):
+        rows = slice(start, start + step)
+        out[rows] = B[rows].multiply(A[rows] @ T).sum(axis=1)
+    return out
+
+
+def _by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
+    """Block-diagonal matrix times B."""
+    n, K, _ = blocks.shape
+    if K == 1:
+        return np.asarray(blocks[:, 0] * B)
+    return np.asarray((blocks @ B.reshape(n, K, -1)).reshape(B.shape))
+
+
+def _own_blocks(matrix: FloatArray, own: slice, levels: int, K: int) -> FloatArray:
+    square = matrix[own, own].reshape(levels, K, levels, K)
+    at = np.arange(levels)
+    return np.asarray(square[at, :, at])
+
+
+def _solve(L: FloatArray, B: FloatArray) -> FloatArray:
+    solution, _ = linalg.lapack.dpotrs(L, B, lower=1)
+    return np.asarray(solution)
+
+
+def _symmetric(lower: FloatArray) -> FloatArray:
+    """Fill the upper triangle from the lower one."""
+    full = np.tril(lower)
+    return np.asarray(full + np.tril(full, -1).T)
+
+
+def _dense(A: FloatArray | sparse.csr_array) -> FloatArray:
+    return np.asarray(A.toarray() if sparse.issparse(A) else A)

@@ -1,0 +1,85 @@
+"""The certificate of an optimum: what was checked, and what could still be gained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .criterion import ProfiledCriterion
+from .optimize import Optimum, boundary_curvature
+from .terms import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """Evidence that an optimum is one.
+
+    Attributes
+    ----------
+    certified : bool
+        True if nothing below promises a decrease of the criterion.
+    gradient : ndarray of shape (m,)
+        Gradient with respect to theta, in deviance units per unit of theta.
+    expected_decrease : float
+        Deviance that the quadratic model still promises.
+    least_eigenvalue : float
+        Of the Hessian in the orthonormal bases; negative at a saddle.
+    boundary : tuple of float
+        Per term, the least eigenvalue of the score matrix on the null space of Lambda_i: the
+        slope of the criterion in a variance that is estimated as zero.  Infinite where Lambda_i is
+        regular, negative where the zero is wrong.
+    sentence : str
+        The same in English.
+    """
+
+    certified: bool
+    gradient: FloatArray
+    expected_decrease: float
+    least_eigenvalue: float
+    boundary: tuple[float, ...]
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def certify(criterion: ProfiledCriterion, optimum: Optimum) -> Certificate:
+    """Check first- and second-order conditions, on the boundary too.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        The criterion.
+    optimum : Optimum
+        Where the search ended.
+
+    Returns
+    -------
+    Certificate
+    """
+    now = optimum.derivatives
+    boundary = tuple(lowest for lowest, _ in boundary_curvature(criterion, optimum.at, now))
+    least = float(np.linalg.eigvalsh(now.hessian)[0])
+    # A slope of -0.01 per unit of relative variance promises less than 1e-6 of deviance.
+    inside = all(lowest > -1e-2 for lowest in boundary)
+    certified = optimum.converged and inside
+    return Certificate(
+        certified=certified,
+        gradient=np.asarray(criterion.relcov.to_basis.T @ now.gradient),
+        expected_decrease=optimum.expected_decrease,
+        least_eigenvalue=least,
+        boundary=boundary,
+        sentence=_sentence(certified, optimum, boundary),
+    )
+
+
+def _sentence(certified: bool, optimum: Optimum, boundary: tuple[float, ...]) -> str:
+    on_boundary = [b for b in boundary if np.isfinite(b)]
+    size = float(np.linalg.norm(optimum.derivatives.gradient))
+    found = f"gradient {size:.1e}, at most {optimum.expected_decrease:.1e} of deviance still to gain"
+    if on_boundary:
+        found += f"; {len(on_boundary)} term(s) on the boundary, slope there {min(on_boundary):+.2g}"
+    if certified:
+        return f"Certified optimum after {optimum.nit} iterations: {found}."
+    return f"Not a certified optimum after {optimum.nit} iterations ({optimum.message}): {found}."

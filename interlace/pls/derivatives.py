@@ -1,0 +1,159 @@
+"""First and second derivatives of the profiled criterion, from cross-products alone.
+
+Everything follows from the *score matrix* of a factor,
+
+    S = sum over levels l of [Z' P0 Z]_ll - (Z' e)_l (Z' e)_l' / sigma^2,    e = V0^-1 (y - X beta),
+
+the derivative of the criterion with respect to ``Lambda Lambda'`` (``P0`` is V0^-1 projected
+off X for REML, V0^-1 itself for ML):
+
+* gradient: ``2 S Lambda``;
+* Hessian: the average of observed and expected information (Gilmour, Thompson & Cullis 1995)
+  plus ``2 S[a, a']`` between entries of one column of Lambda.  Without the latter it would
+  vanish with theta, and Newton's method would crawl into every singular fit;
+* optimality on the boundary: S positive semidefinite on the null space of Lambda.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import linalg
+
+from .crossproducts import CrossProducts
+from .factorization import Factorization
+from .relcov import RelativeCovariance
+from .terms import FloatArray
+
+
+class Evaluated(Protocol):
+    """What the derivatives need of an evaluation of the criterion."""
+
+    @property
+    def Lambda(self) -> Sequence[FloatArray]: ...
+    @property
+    def TB(self) -> FloatArray: ...
+    @property
+    def R(self) -> FloatArray: ...
+    @property
+    def gamma(self) -> FloatArray: ...
+    @property
+    def pwrss(self) -> float: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """Derivatives of the criterion in basis coordinates.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (m,)
+        Exact.
+    hessian : ndarray of shape (m, m)
+        Average information plus the score's own curvature.
+    scores : list of ndarray of shape (K, K)
+        Score matrix of each factor.
+    pwrss_gradient : ndarray of shape (m,)
+        Exact gradient of r^2.
+    """
+
+    gradient: FloatArray
+    hessian: FloatArray
+    scores: list[FloatArray]
+    pwrss_gradient: FloatArray
+
+
+def derivatives(
+    cp: CrossProducts,
+    relcov: RelativeCovariance,
+    factorization: Factorization,
+    at: Evaluated,
+    *,
+    nu: int,
+    reml: bool,
+) -> Derivatives:
+    """Differentiate the criterion where the factorization stands.
+
+    Parameters
+    ----------
+    cp, relcov, factorization : CrossProducts, RelativeCovariance, Factorization
+        The pieces of the criterion.
+    at : Evaluated
+        The evaluation that the factorization was last updated for.
+    nu : int
+        Degrees of freedom of sigma^2.
+    reml : bool
+        REML criterion or deviance.
+
+    Returns
+    -------
+    Derivatives
+    """
+    p = cp.p
+    sigma2 = at.pwrss / nu
+    E = cp.B - cp.A @ at.TB  # Z' V0^-1 [X y]
+    t = E[:, p] - E[:, :p] @ at.gamma  # Z' e
+    half = _right_solve(at.R[:p, :p], E[:, :p])  # Z' V0^-1 X R_X^-1
+    scores = _scores(relcov, factorization.information(), t, half if reml else half[:, :0], sigma2)
+
+    gradient, curvature = np.empty(relcov.m), np.zeros((relcov.m, relcov.m))
+    for own, S, Lambda in zip(relcov.of_factor, scores, at.Lambda, strict=True):
+        row, col = relcov.row[own], relcov.col[own]
+        gradient[own] = 2.0 * (S @ Lambda)[row, col]
+        curvature[np.ix_(own, own)] = 2.0 * S[row[:, None], row]
+    curvature *= relcov.same_column
+
+    W = _directions(relcov, at.Lambda, t)
+    AW = cp.A @ W
+    XW = half.T @ W
+    c = W.T @ t / sigma2
+    information = (W.T @ AW - AW.T @ factorization.conditional(AW) - XW.T @ XW) / sigma2
+    return Derivatives(
+        gradient=gradient,
+        hessian=information - np.outer(c, c) / nu + curvature,
+        scores=scores,
+        pwrss_gradient=-sigma2 * c,
+    )
+
+
+def _right_solve(R: FloatArray, B: FloatArray) -> FloatArray:
+    """B R^-1."""
+    if R.size == 0:
+        return B
+    return np.asarray(linalg.solve_triangular(R, B.T, trans="T", check_finite=False).T)
+
+
+def _scores(
+    relcov: RelativeCovariance,
+    information: Sequence[FloatArray],
+    t: FloatArray,
+    half: FloatArray,
+    sigma2: float,
+) -> list[FloatArray]:
+    scores = []
+    for f, total in enumerate(information):
+        own = relcov.layout.slices[f]
+        modes = t[own].reshape(-1, relcov.layout.K[f])
+        S = total - modes.T @ modes / sigma2
+        if half.shape[1]:
+            fixed = half[own].reshape(relcov.layout.n_levels[f], relcov.layout.K[f], -1)
+            S = S - np.tensordot(fixed, fixed, axes=([0, 2], [0, 2]))
+        scores.append((S + S.T) / 2.0)
+    return scores
+
+
+def _directions(relcov: RelativeCovariance, Lambda: Sequence[FloatArray], t: FloatArray) -> FloatArray:
+    """``w_j = (d Lambda Lambda' / d phi_j) Z' e``, shape (q, m)."""
+    W = np.zeros((relcov.layout.q, relcov.m))
+    for f, own in enumerate(relcov.of_factor):
+        K = relcov.layout.K[f]
+        dD = np.zeros((len(own), K, K))
+        j, row = np.arange(len(own)), relcov.row[own]
+        dD[j, row] = Lambda[f].T[relcov.col[own]]
+        dD = dD + dD.transpose(0, 2, 1)
+        by_level = t[relcov.layout.slices[f]].reshape(-1, K) @ dD.reshape(-1, K).T
+        W[relcov.layout.slices[f], own] = by_level.reshape(-1, len(own), K).transpose(0, 2, 1).reshape(-1, len(own))
+    return W

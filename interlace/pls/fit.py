@@ -1,0 +1,389 @@
+"""From terms to a fit: the pieces of the room composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+
+from interlace.errors import OptimizationError
+
+from .basis import FixedBasis, fixed_basis, term_basis
+from .certificate import Certificate, certify
+from .criterion import ProfiledCriterion
+from .crossproducts import CrossProducts, cross_products
+from .optimize import Iteration, Optimum, minimize
+from .relcov import RelativeCovariance, relative_covariance
+from .solvers import Solver, choose
+from .terms import FloatArray, GroupingFactor, RandomTerm
+
+
+@dataclass(frozen=True, eq=False)
+class PLSFit:
+    """A fitted model, as arrays.
+
+    Attributes
+    ----------
+    reml : bool
+        REML (True) or ML.
+    n, p, q : int
+        Rows, fixed effects, random effects.
+    solver : str
+        The factorization that ran.
+    theta : ndarray of shape (m,)
+        Covariance parameters relative to sigma, lme4's order; diagonal entries >= 0.
+    objective : float
+        ``-2 log`` likelihood: REML criterion or deviance.
+    beta : ndarray of shape (p,)
+        Fixed effects.
+    vcov_beta : ndarray of shape (p, p)
+        Their covariance, sigma^2 included.
+    sigma2 : float
+        Residual variance.
+    pwrss, logdet_L2, logdet_RX2 : float
+        Penalised weighted residual sum of squares; log |M|; log |X' V0^-1 X|.
+    Lambda : tuple of ndarray of shape (k, k)
+        Relative covariance factor of each term, on its raw columns.
+    b : tuple of ndarray of shape (n_levels, k)
+        Conditional modes of each term, on its raw columns.
+    singular : tuple of ndarray of shape (k, r)
+        Directions with zero variance of each term, on the term's orthonormal columns mapped back
+        to raw ones; r = 0 where there are none.
+    optimum : Optimum
+        How the search went.
+    certificate : Certificate
+        What was checked at its end.
+    criterion : ProfiledCriterion
+        The criterion that was minimised.
+    """
+
+    reml: bool
+    n: int
+    p: int
+    q: int
+    solver: str
+    theta: FloatArray
+    objective: float
+    beta: FloatArray
+    vcov_beta: FloatArray
+    sigma2: float
+    pwrss: float
+    logdet_L2: float
+    logdet_RX2: float
+    Lambda: tuple[FloatArray, ...]
+    b: tuple[FloatArray, ...]
+    singular: tuple[FloatArray, ...]
+    optimum: Optimum
+    certificate: Certificate
+    criterion: ProfiledCriterion
+
+    @property
+    def Sigma(self) -> tuple[FloatArray, ...]:
+        """Covariance matrix of the random effects of each term, (k, k)."""
+        return tuple(self.sigma2 * block @ block.T for block in self.Lambda)
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether the covariance of some term is singular."""
+        return any(directions.shape[1] for directions in self.singular)
+
+    @cached_property
+    def _conditional(self) -> tuple[FloatArray, ...]:
+        self.criterion.decompose(self.optimum.at.phi)
+        blocks = self.criterion.factorization.conditional_blocks()
+        back = _factor_bases(self.criterion.relcov)
+        return tuple(self.sigma2 * R @ T @ R.T for T, R in zip(blocks, back, strict=True))
+
+    def condvar_factor(self) -> tuple[FloatArray, ...]:
+        """Conditional covariance of each level's random effects, (n_levels, K, K) per *internal* factor.
+
+        ``sigma^2 Lambda (M^-1)_ll Lambda'`` jointly for all terms on the factor (JSS eq. 58 ff.);
+        the uncertainty of beta is not included, as in lme4's ``condVar``.
+        """
+        return self._conditional
+
+    def condvar(self) -> tuple[FloatArray, ...]:
+        """Conditional covariance of each level's random effects, (n_levels, k, k) per term."""
+        relcov = self.criterion.relcov
+        blocks = []
+        for k, f, start in zip(relcov.term_k, relcov.term_factor, relcov.term_start, strict=True):
+            own = slice(start, start + k)
+            blocks.append(self._conditional[f][:, own, own])
+        return tuple(blocks)
+
+    def hessian_varpar(self) -> FloatArray:
+        """Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
+
+        Not profiled over sigma. The block in theta is the Richardson-extrapolated central
+        difference of the exact gradient.
+        """
+        return hessian_varpar(self.criterion, self.optimum.at.phi, self.sigma2, self.pwrss)
+
+
+def profiled_criterion(
+    factors: Sequence[GroupingFactor],
+    terms: Sequence[RandomTerm],
+    X: FloatArray,
+    y: FloatArray,
+    *,
+    weights: FloatArray | None = None,
+    offset: FloatArray | None = None,
+    reml: bool = True,
+    solver: Solver = "auto",
+) -> ProfiledCriterion:
+    """Set up the criterion of a linear mixed model.
+
+    Parameters
+    ----------
+    factors : sequence of GroupingFactor
+        Distinct grouping factors.
+    terms : sequence of RandomTerm
+        Random-effects terms; theta follows their order.
+    X : ndarray of shape (n, p)
+        Fixed-effects model matrix of full column rank.
+    y : ndarray of shape (n,)
+        Response.
+    weights : ndarray of shape (n,), optional
+        Positive; the residual variance of row i is sigma^2 / weights[i].
+    offset : ndarray of shape (n,), optional
+        Known part of the response.
+    reml : bool
+        REML criterion or deviance.
+    solver : {"auto", "cholmod", "blocked"}
+        Factorization.
+
+    Returns
+    -------
+    ProfiledCriterion
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> codes = np.repeat(np.arange(3), 2)
+    >>> y = np.array([1.0, 2.0, 4.0, 5.0, 1.0, 3.0])
+    >>> d = profiled_criterion(
+    ...     [GroupingFactor(codes, 3)], [RandomTerm(0, np.ones((6, 1)))], np.ones((6, 1)), y, reml=False
+    ... )
+    >>> round(d([0.0]), 6)  # without random effects: n (1 + log(2 pi RSS / n))
+    21.877239
+    """
+    order = sorted(range(len(factors)), key=lambda f: -factors[f].n_levels * _width(terms, f))
+    position = {f: i for i, f in enumerate(order)}
+    factors = [factors[f] for f in order]
+    terms = [replace(term, factor=position[term.factor]) for term in terms]
+    bases = [term_basis(term, weights) for term in terms]
+    relcov = relative_covariance(factors, terms, bases)
+
+    sqrt_weights = None if weights is None else np.sqrt(weights)
+    basis = fixed_basis(X, y if offset is None else y - offset, sqrt_weights)
+    if basis.scale == 0.0:
+        raise OptimizationError(
+            "the fixed effects reproduce the response exactly; there is no variation left to divide into "
+            "variance components. Check the response and the formula."
+        )
+    log_weights = 0.0 if weights is None else float(np.log(weights).sum())
+    columns = _factor_columns(terms, bases, len(factors), sqrt_weights)
+    cp = cross_products(factors, columns, basis.Qy, relcov.layout, log_weights)
+    return ProfiledCriterion(cp, relcov, choose(cp, relcov.layout, factors, solver), basis, reml=reml)
+
+
+def _width(terms: Sequence[RandomTerm], f: int) -> int:
+    return sum(term.k for term in terms if term.factor == f)
+
+
+def _factor_columns(
+    terms: Sequence[RandomTerm], bases: Sequence[FloatArray], n_factors: int, sqrt_weights: FloatArray | None
+) -> list[FloatArray]:
+    """Weighted columns of all terms of each factor, in their bases, (n, K)."""
+    columns: list[list[FloatArray]] = [[] for _ in range(n_factors)]
+    for term, R in zip(terms, bases, strict=True):
+        Xi = term.Xi if sqrt_weights is None else term.Xi * sqrt_weights[:, None]
+        if term.k == 1:
+            columns[term.factor].append(Xi / R)
+        else:
+            columns[term.factor].append(linalg.solve_triangular(R, Xi.T, trans="T", lower=True, check_finite=False).T)
+    return [own[0] if len(own) == 1 else np.hstack(own) for own in columns]
+
+
+def fit(
+    factors: Sequence[GroupingFactor],
+    terms: Sequence[RandomTerm],
+    X: FloatArray,
+    y: FloatArray,
+    *,
+    weights: FloatArray | None = None,
+    offset: FloatArray | None = None,
+    reml: bool = True,
+    start: FloatArray | None = None,
+    solver: Solver = "auto",
+    maxiter: int = 200,
+    callback: Callable[[Iteration], None] | None = None,
+) -> PLSFit:
+    """Fit a linear mixed model by REML or ML.
+
+    Parameters
+    ----------
+    factors, terms, X, y, weights, offset, reml, solver
+        As in `profiled_criterion`.
+    start : ndarray of shape (m,), optional
+        Starting theta. By default half of the residual standard deviation in every orthonormal column.
+    maxiter : int
+        Newton steps at most.
+    callback : callable, optional
+        Called with an `Iteration` after each step.
+
+    Returns
+    -------
+    PLSFit
+
+    Raises
+    ------
+    OptimizationError
+        If the criterion has no minimum (the model reproduces the response exactly).
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1), section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> codes = np.repeat(np.arange(3), 2)
+    >>> y = np.array([1.0, 2.0, 4.0, 5.0, 1.0, 3.0])
+    >>> result = fit([GroupingFactor(codes, 3)], [RandomTerm(0, np.ones((6, 1)))], np.ones((6, 1)), y)
+    >>> round(result.sigma2, 6)  # balanced one-way layout: the within mean square
+    1.0
+    """
+    criterion = profiled_criterion(
+        factors, terms, X, y, weights=weights, offset=offset, reml=reml, solver=solver
+    )
+    return fit_criterion(criterion, start=start, maxiter=maxiter, callback=callback)
+
+
+def fit_criterion(
+    criterion: ProfiledCriterion,
+    *,
+    start: FloatArray | None = None,
+    maxiter: int = 200,
+    callback: Callable[[Iteration], None] | None = None,
+) -> PLSFit:
+    """Minimise a criterion and take the snapshot.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        What to minimise.
+    start, maxiter, callback
+        As in `fit`.
+
+    Returns
+    -------
+    PLSFit
+    """
+    relcov = criterion.relcov
+    phi = 0.5 * relcov.diagonal if start is None else relcov.to_basis @ np.asarray(start, dtype=float)
+    optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback)
+    return snapshot(criterion, optimum)
+
+
+def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
+    """Everything that a fit is asked for, in the user's columns and units."""
+    at, relcov, basis, cp = optimum.at, criterion.relcov, criterion.basis, criterion.cp
+    p = cp.p
+    scale2 = basis.scale**2
+    sigma2 = at.pwrss * scale2 / criterion.nu
+    R = at.R[:p, :p]
+    G_inverse = linalg.cho_solve((R, False), np.eye(p)) if p else np.zeros((0, 0))
+    phi = relcov.positive(at.phi)
+    theta = relcov.from_basis @ phi
+    return PLSFit(
+        reml=criterion.reml,
+        n=cp.n,
+        p=p,
+        q=relcov.layout.q,
+        solver=criterion.factorization.solver,
+        theta=theta,
+        objective=at.objective,
+        beta=basis.beta(at.gamma),
+        vcov_beta=sigma2 * basis.vcov(G_inverse),
+        sigma2=sigma2,
+        pwrss=at.pwrss * scale2,
+        logdet_L2=at.logdet_L2,
+        logdet_RX2=float(2.0 * np.log(np.diagonal(R)).sum()) + basis.logdet_R2,
+        Lambda=tuple(relcov.term_blocks(theta)),
+        b=_modes(relcov, at.modes * basis.scale),
+        singular=_singular_directions(relcov, phi),
+        optimum=optimum,
+        certificate=certify(criterion, optimum),
+        criterion=criterion,
+    )
+
+
+def _term_bases(relcov: RelativeCovariance) -> list[FloatArray]:
+    """R_i^-1 of each term: the first column block of ``from_basis`` per term."""
+    return [relcov.from_basis[own, own][:k, :k] for k, own in zip(relcov.term_k, relcov.term_slices, strict=True)]
+
+
+def _factor_bases(relcov: RelativeCovariance) -> list[FloatArray]:
+    """Block-diagonal R^-1 of each factor, (K, K)."""
+    back = [np.zeros((K, K)) for K in relcov.layout.K]
+    for R_inverse, f, start in zip(_term_bases(relcov), relcov.term_factor, relcov.term_start, strict=True):
+        own = slice(start, start + len(R_inverse))
+        back[f][own, own] = R_inverse
+    return back
+
+
+def _modes(relcov: RelativeCovariance, modes: FloatArray) -> tuple[FloatArray, ...]:
+    out = []
+    for R_inverse, f, start in zip(_term_bases(relcov), relcov.term_factor, relcov.term_start, strict=True):
+        by_level = modes[relcov.layout.slices[f]].reshape(-1, relcov.layout.K[f])
+        out.append(by_level[:, start : start + len(R_inverse)] @ R_inverse.T)
+    return tuple(out)
+
+
+def _singular_directions(relcov: RelativeCovariance, phi: FloatArray) -> tuple[FloatArray, ...]:
+    """Per term, linear combinations c of the raw effects with Var(c'b) = 0."""
+    directions = []
+    for block, R_inverse in zip(relcov.term_blocks(phi), _term_bases(relcov), strict=True):
+        U, s, _ = np.linalg.svd(block)
+        null = U[:, s <= 1e-8 * max(1.0, float(s[0]))]
+        # b_raw = R^-1 b_basis, so c'b_raw = 0 for c = R' null.
+        raw = np.linalg.solve(R_inverse.T, null)
+        directions.append(raw / np.linalg.norm(raw, axis=0) if null.shape[1] else raw)
+    return tuple(directions)
+
+
+def hessian_varpar(criterion: ProfiledCriterion, phi: FloatArray, sigma2: float, pwrss: float) -> FloatArray:
+    """Hessian of the deviance in (theta, sigma), sigma not profiled out, shape (m + 1, m + 1)."""
+    m = len(phi)
+    to_basis = criterion.relcov.to_basis
+    profiled = to_basis.T @ profiled_hessian(criterion, phi) @ to_basis
+    at = criterion.decompose(phi)
+    slope = to_basis.T @ criterion.derivatives(at).pwrss_gradient * criterion.basis.scale**2
+    sigma = np.sqrt(sigma2)
+    H = np.empty((m + 1, m + 1))
+    H[:m, :m] = profiled + np.outer(slope, slope) / (sigma2 * pwrss)
+    H[:m, m] = H[m, :m] = -2.0 * slope / sigma**3
+    H[m, m] = 4.0 * criterion.nu / sigma2
+    return H
+
+
+def profiled_hessian(criterion: ProfiledCriterion, phi: FloatArray) -> FloatArray:
+    """Hessian of the profiled criterion in basis parameters: differences of the exact gradient."""
+
+    def gradient(x: FloatArray) -> FloatArray:
+        return criterion.derivatives(criterion.decompose(x)).gradient
+
+    H = np.empty((len(phi), len(phi)))
+    for j, unit in enumerate(np.eye(len(phi))):
+        h = 1e-3 * max(abs(float(phi[j])), 0.1) * unit
+        near = (gradient(phi + h) - gradient(phi - h)) / (2.0 * h[j])
+        far = (gradient(phi + 2 * h) - gradient(phi - 2 * h)) / (4.0 * h[j])
+        H[j] = (4.0 * near - far) / 3.0  # Richardson: the error is of fourth order in h
+    return np.asarray((H + H.T) / 2.0)
+
+
+__all__ = ["CrossProducts", "FixedBasis", "PLSFit", "fit", "fit_criterion", "profiled_criterion"]

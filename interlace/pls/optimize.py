@@ -1,0 +1,316 @@
+"""Newton's method for the profiled criterion, without bounds.
+
+The criterion is even in each column of Lambda, so the diagonal may turn negative on the way and
+signs are settled at the end.  With bounds at zero, a step that hits zero would stay there: the
+gradient vanishes by symmetry, minimum or not.
+
+The method stops when the quadratic model promises no further decrease, then looks at what the
+gradient cannot see: directions in which Lambda is singular.  There the *score matrix* decides
+(see `derivatives`), and an escape along a negative direction restarts the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from interlace.errors import OptimizationError
+
+from .criterion import Decomposition, ProfiledCriterion
+from .derivatives import Derivatives
+from .terms import FloatArray
+
+# Deviance still to gain at which the search ends. 1e-11 leaves theta within 3e-6 of its standard error.
+TOLERANCE = 1e-11
+# Share of a term's scale below which a singular value of Lambda_i is tried at exactly zero.
+NEARLY_SINGULAR = 1e-2
+# Deviance that rounding a singular value to zero may cost.
+ROUNDING_COST = 1e-9
+# Rounding noise of the criterion, relative.
+NOISE = 1e-13
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """One accepted step.
+
+    Attributes
+    ----------
+    objective : float
+        The criterion.
+    theta : ndarray of shape (m,)
+        lme4's parameters.
+    gradient_norm : float
+        Euclidean norm of the gradient in basis coordinates, deviance units.
+    expected_decrease : float
+        Deviance that the quadratic model still promises.
+    """
+
+    objective: float
+    theta: FloatArray
+    gradient_norm: float
+    expected_decrease: float
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where the search ended and how it got there.
+
+    Attributes
+    ----------
+    at : Decomposition
+        The last evaluation, at the optimum.
+    derivatives : Derivatives
+        At the optimum.
+    converged : bool
+        Whether the quadratic model and the score matrices promise nothing more.
+    expected_decrease : float
+        Deviance that could still be gained.
+    nit, nfev : int
+        Accepted steps and evaluations of the criterion.
+    path : tuple of Iteration
+        Every accepted step, the start first.
+    message : str
+        Why the search ended.
+    """
+
+    at: Decomposition
+    derivatives: Derivatives
+    converged: bool
+    expected_decrease: float
+    nit: int
+    nfev: int
+    path: tuple[Iteration, ...]
+    message: str
+
+
+@dataclass
+class _Search:
+    """The moving part: where the search stands."""
+
+    criterion: ProfiledCriterion
+    callback: Callable[[Iteration], None] | None
+    maxiter: int
+    at: Decomposition
+    now: Derivatives
+    secant: FloatArray  # what the exact Hessian has beyond `now.hessian`, learned from gradients
+    damping: float = 0.0
+    nfev: int = 1
+    path: list[Iteration] = field(default_factory=list)
+
+    @property
+    def noise(self) -> float:
+        return NOISE * max(1.0, abs(self.at.objective))
+
+    def evaluate(self, phi: FloatArray) -> Decomposition:
+        self.nfev += 1
+        return self.criterion.decompose(phi)
+
+    def model(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Eigenvalues made positive, eigenvectors, gradient in their coordinates."""
+        values, vectors = np.linalg.eigh(self.now.hessian + self.secant)
+        floor = 1e-9 * max(float(np.abs(values).max()), 1e-300)
+        return np.maximum(np.abs(values), floor), vectors, vectors.T @ self.now.gradient
+
+    def record(self, expected: float) -> None:
+        iteration = Iteration(
+            objective=self.at.objective,
+            theta=self.criterion.relcov.from_basis @ self.criterion.relcov.positive(self.at.phi),
+            gradient_norm=float(np.linalg.norm(self.now.gradient)),
+            expected_decrease=expected,
+        )
+        self.path.append(iteration)
+        if self.callback is not None:
+            self.callback(iteration)
+
+    def move(self, new: Decomposition) -> None:
+        """Accept an evaluation, differentiate there, learn from the change of the gradient."""
+        before, step = self.now, new.phi - self.at.phi
+        self.at = new
+        self.now = self.criterion.derivatives(new)
+        self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
+
+
+def minimize(
+    criterion: ProfiledCriterion,
+    start: FloatArray,
+    *,
+    maxiter: int = 200,
+    callback: Callable[[Iteration], None] | None = None,
+) -> Optimum:
+    """Minimise the criterion from basis parameters ``start``.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        What to minimise.
+    start : ndarray of shape (m,)
+        Basis parameters.
+    maxiter : int
+        Steps at most.
+    callback : callable, optional
+        Called with each `Iteration`.
+
+    Returns
+    -------
+    Optimum
+
+    Raises
+    ------
+    OptimizationError
+        If the criterion is not finite at the start or falls without bound.
+    """
+    at = criterion.decompose(start)
+    if not np.isfinite(at.objective):
+        raise OptimizationError(
+            "the criterion is not finite at the starting values: the model reproduces the response exactly. "
+            "Wanted: residual variation. Check the response, or drop a random term."
+        )
+    m = len(start)
+    search = _Search(criterion, callback, maxiter, at, criterion.derivatives(at), np.zeros((m, m)))
+    converged = _descend(search)
+    for _ in range(4 + m):  # each round either ends or leaves a saddle or boundary for good
+        _round_to_boundary(search)
+        if not _escape(search):
+            break
+        converged = _descend(search)
+    values, _, g = search.model()
+    expected = float(g @ (g / values)) / 2.0
+    done = converged or expected < 100.0 * TOLERANCE + search.noise
+    message = "optimum certified" if done else f"no optimum within {maxiter} iterations"
+    return Optimum(search.at, search.now, done, expected, len(search.path) - 1, search.nfev, tuple(search.path), message)
+
+
+def _descend(search: _Search) -> bool:
+    """Newton steps until the model promises nothing more; whether it got there."""
+    while True:
+        values, vectors, g = search.model()
+        expected = float(g @ (g / values)) / 2.0
+        search.record(expected)
+        if expected < TOLERANCE:
+            return True
+        if len(search.path) > search.maxiter:
+            return False
+        if not _step(search, values, vectors, g):
+            return expected < max(100.0 * TOLERANCE, search.noise)
+
+
+def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArray) -> bool:
+    """One damped step; False when none leads down."""
+    largest = float(values.max())
+    for _ in range(60):
+        step = g / (values + search.damping * largest)
+        predicted = float(g @ step - (step * values) @ step / 2.0)
+        new = search.evaluate(search.at.phi - vectors @ step)
+        gained = search.at.objective - new.objective
+        if gained > 1e-4 * predicted or (predicted < search.noise and gained > -search.noise):
+            _adapt(search, gained, predicted)
+            if not np.isfinite(new.objective) or new.R[-1, -1] < 1e-10 * np.sqrt(search.criterion.cp.n):
+                raise OptimizationError(
+                    "the criterion falls without bound: the random effects reproduce the response exactly. "
+                    "Wanted: residual variation within the levels. Drop a random term, or check for duplicated rows."
+                )
+            search.move(new)
+            return True
+        if predicted < search.noise / 10.0:
+            break
+        search.damping = max(8.0 * search.damping, 1e-5)
+        search.secant = np.zeros_like(search.secant)  # a rejected step: trust only the analytic part
+    # The factorization stands where the last trial was: bring it back.
+    search.at = search.evaluate(search.at.phi)
+    return False
+
+
+def _adapt(search: _Search, gained: float, predicted: float) -> None:
+    ratio = gained / predicted if predicted > 0 else 1.0
+    if ratio > 0.5:
+        search.damping = search.damping / 9.0 if search.damping > 1e-8 else 0.0
+    elif ratio < 0.25:
+        search.damping = max(4.0 * search.damping, 1e-5)
+
+
+def _symmetric_rank_one(
+    secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray
+) -> FloatArray:
+    """Update of the Hessian's missing part so that the last step would have been predicted."""
+    missed = now.gradient - before.gradient - (now.hessian + secant) @ step
+    along = float(missed @ step)
+    if abs(along) < 1e-6 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
+        return secant
+    return np.asarray(secant + np.outer(missed, missed) / along)
+
+
+def _round_to_boundary(search: _Search) -> None:
+    """Put nearly vanishing singular values of each Lambda_i at zero where that costs nothing."""
+    relcov = search.criterion.relcov
+    blocks = relcov.term_blocks(search.at.phi)
+    rounded, changed = [], False
+    for block in blocks:
+        U, s, _ = np.linalg.svd(block)
+        small = s < NEARLY_SINGULAR * max(1.0, float(s[0]))
+        changed |= bool((small & (s > 0)).any())
+        rounded.append(lower_factor(U * np.where(small, 0.0, s)) if small.any() else block)
+    if not changed:
+        return
+    phi = relcov.pack(rounded)
+    new = search.evaluate(phi)
+    if new.objective <= search.at.objective + ROUNDING_COST:
+        search.move(new)
+        search.secant = np.zeros_like(search.secant)
+        values, _, g = search.model()
+        search.record(float(g @ (g / values)) / 2.0)
+    else:
+        search.at = search.evaluate(search.at.phi)
+
+
+def _escape(search: _Search) -> bool:
+    """Leave a saddle: step along a direction of Lambda's null space in which the score is negative."""
+    relcov = search.criterion.relcov
+    blocks = relcov.term_blocks(search.at.phi)
+    for i, (lowest, direction) in enumerate(boundary_curvature(search.criterion, search.at, search.now)):
+        if not lowest < -np.sqrt(TOLERANCE):
+            continue
+        for size in (0.3, 0.1, 0.03, 0.01, 1e-3):
+            longer = np.column_stack([blocks[i], size * direction])
+            trial = [*blocks[:i], lower_factor(longer), *blocks[i + 1 :]]
+            new = search.evaluate(relcov.pack(trial))
+            if new.objective < search.at.objective - search.noise:
+                search.move(new)
+                search.secant = np.zeros_like(search.secant)
+                search.damping = 0.0
+                return True
+        search.at = search.evaluate(search.at.phi)
+    return False
+
+
+def boundary_curvature(
+    criterion: ProfiledCriterion, at: Decomposition, now: Derivatives
+) -> list[tuple[float, FloatArray]]:
+    """Per term, the least eigenvalue of its score matrix on the null space of Lambda_i, and its vector.
+
+    Infinite where Lambda_i is regular.
+    """
+    relcov = criterion.relcov
+    found = []
+    terms = zip(relcov.term_blocks(at.phi), relcov.term_factor, relcov.term_start, strict=True)
+    for block, f, start in terms:
+        U, s, _ = np.linalg.svd(block)
+        null = U[:, s <= 1e-8 * max(1.0, float(s[0]))]
+        if not null.shape[1]:
+            found.append((np.inf, np.zeros(len(block))))
+            continue
+        own = slice(start, start + len(block))
+        values, vectors = np.linalg.eigh(null.T @ now.scores[f][own, own] @ null)
+        found.append((float(values[0]), null @ vectors[:, 0]))
+    return found
+
+
+def lower_factor(root: FloatArray) -> FloatArray:
+    """Lower triangular L, diagonal >= 0, with ``L L' = root root'``."""
+    R = np.linalg.qr(root.T, mode="r")
+    k = len(root)
+    lower = np.zeros((k, k))
+    lower[:, : len(R)] = R.T
+    return np.asarray(lower * np.where(np.diagonal(lower) < 0, -1.0, 1.0))

@@ -1,0 +1,191 @@
+"""Relative covariance factors: theta to and from the blocks of Lambda (JSS eq. 4).
+
+Two coordinate systems for the covariance parameters:
+
+``theta``
+    lme4's: the lower triangle, column-major, of each term's ``Lambda_i`` on the user's columns,
+    terms in the model's order.
+``phi``
+    the same triangle on the orthonormal columns ``Xi R_i^-1`` (see `basis.term_basis`).
+
+``Lambda_i(phi) = R_i Lambda_i(theta)`` with ``R_i`` lower triangular, so phi is linear in theta.
+
+All terms on one grouping factor share a block: ``K`` columns per level and one K x K
+block-diagonal ``Lambda_f``.  ``(x || g)`` is then as cheap as ``(x | g)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .terms import FloatArray, GroupingFactor, IntArray, RandomTerm
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each grouping factor's columns lie among the q columns of Z.
+
+    Columns are ordered by factor, within a factor by level, within a level by term.
+
+    Attributes
+    ----------
+    n_levels, K : tuple of int
+        Levels, and columns per level, of each factor.
+    """
+
+    n_levels: tuple[int, ...]
+    K: tuple[int, ...]
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """First column of each factor, and q at the end."""
+        sizes = [levels * K for levels, K in zip(self.n_levels, self.K, strict=True)]
+        return (0, *np.cumsum(sizes).tolist())
+
+    @property
+    def q(self) -> int:
+        """Columns of Z."""
+        return self.starts[-1]
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Columns of each factor."""
+        return tuple(slice(a, b) for a, b in zip(self.starts[:-1], self.starts[1:], strict=True))
+
+    def by_level(self, columns: FloatArray, f: int) -> FloatArray:
+        """Rows of factor f of a (q, r) array as (n_levels, K, r): a view."""
+        return columns[self.slices[f]].reshape(self.n_levels[f], self.K[f], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeCovariance:
+    """The template that turns covariance parameters into the blocks of Lambda.
+
+    Attributes
+    ----------
+    layout : Layout
+        The columns of Z.
+    term_k, term_factor, term_start : tuple of int
+        Size of each term, its factor (a position in ``layout``), its first column in the
+        factor's K columns.
+    factor, row, col : ndarray of int, shape (m,)
+        Place of each parameter: ``Lambda[factor][row, col]``.
+    to_basis : ndarray of shape (m, m)
+        ``phi = to_basis @ theta``.
+    """
+
+    layout: Layout
+    term_k: tuple[int, ...]
+    term_factor: tuple[int, ...]
+    term_start: tuple[int, ...]
+    factor: IntArray
+    row: IntArray
+    col: IntArray
+    to_basis: FloatArray
+
+    @property
+    def m(self) -> int:
+        """Number of covariance parameters."""
+        return len(self.factor)
+
+    @cached_property
+    def from_basis(self) -> FloatArray:
+        """Inverse of ``to_basis``."""
+        return np.asarray(np.linalg.inv(self.to_basis))
+
+    @cached_property
+    def of_factor(self) -> tuple[IntArray, ...]:
+        """Positions in phi of each factor's parameters."""
+        return tuple(np.flatnonzero(self.factor == f) for f in range(len(self.layout.K)))
+
+    @cached_property
+    def term_slices(self) -> tuple[slice, ...]:
+        """Positions in theta of each term's parameters."""
+        ends = np.cumsum([k * (k + 1) // 2 for k in self.term_k]).tolist()
+        return tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
+
+    @cached_property
+    def diagonal(self) -> FloatArray:
+        """True where a parameter lies on a diagonal."""
+        return np.asarray(self.row == self.col)
+
+    @cached_property
+    def same_column(self) -> FloatArray:
+        """True, shape (m, m), where two parameters lie in one column of one factor's Lambda."""
+        key = self.factor * (1 + max(self.layout.K)) + self.col
+        return np.asarray(key[:, None] == key)
+
+    def Lambda(self, phi: FloatArray) -> list[FloatArray]:
+        """Blocks of Lambda, one (K, K) array per factor."""
+        blocks = []
+        for K, own in zip(self.layout.K, self.of_factor, strict=True):
+            block = np.zeros((K, K))
+            block[self.row[own], self.col[own]] = phi[own]
+            blocks.append(block)
+        return blocks
+
+    def term_blocks(self, triangle: FloatArray) -> list[FloatArray]:
+        """Lambda_i of each term, (k, k), from either kind of parameters."""
+        blocks = []
+        for k, own in zip(self.term_k, self.term_slices, strict=True):
+            block = np.zeros((k, k))
+            block.T[np.triu_indices(k)] = triangle[own]  # row-major upper = column-major lower
+            blocks.append(block)
+        return blocks
+
+    def pack(self, term_blocks: Sequence[FloatArray]) -> FloatArray:
+        """Parameters from lower-triangular blocks per term."""
+        return np.concatenate([block.T[np.triu_indices(len(block))] for block in term_blocks])
+
+    def positive(self, phi: FloatArray) -> FloatArray:
+        """The same Lambda Lambda' with every diagonal entry >= 0 (columns change sign)."""
+        return self.pack([block * np.where(np.diagonal(block) < 0, -1.0, 1.0) for block in self.term_blocks(phi)])
+
+
+def relative_covariance(
+    factors: Sequence[GroupingFactor], terms: Sequence[RandomTerm], bases: Sequence[FloatArray]
+) -> RelativeCovariance:
+    """Lay out the columns of Z and the parameters of Lambda.
+
+    Parameters
+    ----------
+    factors, terms : sequences
+        The model's grouping factors and terms.
+    bases : sequence of ndarray of shape (k, k)
+        Lower triangular ``R_i`` of each term.
+
+    Returns
+    -------
+    RelativeCovariance
+    """
+    K = [0] * len(factors)
+    starts = []
+    for term in terms:
+        starts.append(K[term.factor])
+        K[term.factor] += term.k
+    layout = Layout(tuple(f.n_levels for f in factors), tuple(K))
+    factor, row, col = [], [], []
+    to_basis = np.zeros((sum(t.n_theta for t in terms),) * 2)
+    at = 0
+    for term, start, R in zip(terms, starts, bases, strict=True):
+        for c in range(term.k):
+            size = term.k - c
+            to_basis[at : at + size, at : at + size] = R[c:, c:]
+            factor += [term.factor] * size
+            row += range(start + c, start + term.k)
+            col += [start + c] * size
+            at += size
+    return RelativeCovariance(
+        layout=layout,
+        term_k=tuple(t.k for t in terms),
+        term_factor=tuple(t.factor for t in terms),
+        term_start=tuple(starts),
+        factor=np.array(factor, dtype=np.intp),
+        row=np.array(row, dtype=np.intp),
+        col=np.array(col, dtype=np.intp),
+        to_basis=to_basis,
+    )

@@ -1,0 +1,83 @@
+"""Which factorization to use: chosen by the structure of the design and the predicted cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from interlace.errors import InterlaceError
+
+from . import cholmod
+from .blocked import BlockedFactorization
+from .crossproducts import CrossProducts
+from .factorization import Factorization
+from .nested import NestedFactorization
+from .relcov import Layout
+from .terms import GroupingFactor, IntArray
+
+Solver = Literal["auto", "cholmod", "blocked"]
+
+# Columns of the dense Schur complement up to which it is not worth asking whether a sparse one is cheaper.
+SURELY_DENSE = 1_500
+# Columns beyond which a dense Schur complement does not fit in memory (8 bytes each, three copies).
+TOO_DENSE = 30_000
+
+
+def choose(
+    cp: CrossProducts, layout: Layout, factors: Sequence[GroupingFactor], solver: Solver = "auto"
+) -> Factorization:
+    """Build the factorization that suits a design.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        Cross-products, factors in decreasing number of columns.
+    layout : Layout
+        Columns of Z.
+    factors : sequence of GroupingFactor
+        In the same order.
+    solver : {"auto", "cholmod", "blocked"}
+        ``auto`` takes blocks for nested designs, for few columns outside the largest factor, and where
+        the sparse factor would be no cheaper than a dense one.
+
+    Returns
+    -------
+    Factorization
+
+    Raises
+    ------
+    ValueError
+        For another ``solver``, or ``"cholmod"`` without scikit-sparse.
+    """
+    if solver not in ("auto", "cholmod", "blocked"):
+        raise ValueError(f'solver={solver!r} is not known; wanted "auto", "cholmod" or "blocked".')
+    if solver == "cholmod":
+        return cholmod.CholmodFactorization(cp, layout)
+    parents = nesting(factors)
+    if parents is not None:
+        return NestedFactorization(cp, layout, parents)
+    rest = layout.q - layout.starts[1]
+    if solver == "auto" and rest > SURELY_DENSE and cholmod.available():
+        sparse_factor = cholmod.CholmodFactorization(cp, layout)
+        if sparse_factor.predicted_cost() < float(rest) ** 3:
+            return sparse_factor
+    if rest > TOO_DENSE:
+        raise InterlaceError(
+            f"the factors other than the largest have {rest} columns of random effects, too many for the blocked "
+            f'solver (at most {TOO_DENSE}). Install scikit-sparse (pip install "interlace[cholmod]") and use solver="auto".'
+        )
+    return BlockedFactorization(cp, layout)
+
+
+def nesting(factors: Sequence[GroupingFactor]) -> list[IntArray] | None:
+    """Level of the next factor that holds each level, along the chain; None unless all are nested."""
+    parents = []
+    for fine, coarse in zip(factors[:-1], factors[1:], strict=True):
+        parent = np.zeros(fine.n_levels, dtype=np.intp)
+        parent[fine.codes] = coarse.codes  # the last row of each level wins ...
+        if (parent[fine.codes] != coarse.codes).any():  # ... and must speak for all of them
+            return None
+        parents.append(parent)
+    return parents
