@@ -1,0 +1,147 @@
+"""statsmodels' view of a design: names, row labels and how to attach them to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from statsmodels.base.data import PandasData
+
+from interlace.design import Design
+from interlace.names import variance_names
+from interlace.persistence import dumps, loads
+from interlace.pls import GroupingFactor, RandomTerm
+
+
+class DesignData(PandasData):
+    """The ``data`` attribute of a model: a :class:`~interlace.design.Design` seen by statsmodels.
+
+    The base class would copy, re-check and re-label matrices that the design has already checked and labelled;
+    this one takes them over.
+
+    Parameters
+    ----------
+    design : Design
+        Matrices and labels.
+    formula : str or None
+        The formula as the user wrote it, bars included.
+    frame : object
+        The data the formula was evaluated in, kept as a reference.
+    """
+
+    def __init__(self, design: Design, *, formula: str | None = None, frame: object = None) -> None:
+        self.design = design
+        self.formula = formula
+        self.frame = frame
+        self.endog: NDArray[np.float64] | None = design.y
+        self.exog: NDArray[np.float64] | None = design.X
+        self.const_idx = _constant_column(design.X)
+        self.k_constant = int(self.const_idx is not None or _spans_constant(design.X))
+        self._cache: dict[str, Any] = {}
+
+    @property
+    def ynames(self) -> str:
+        """Name of the response."""
+        return self.design.yname
+
+    @property
+    def xnames(self) -> list[str]:
+        """Names of the fixed effects."""
+        return list(self.design.xnames)
+
+    @cached_property
+    def variance_names(self) -> list[str]:
+        """Names of the variance parameters."""
+        factors = self.design.factor_labels
+        return list(variance_names([(factors[t.factor].name, t.columns) for t in self.design.term_labels]))
+
+    @property
+    def param_names(self) -> list[str]:
+        """Names of the fixed effects, then of the variance parameters."""
+        return [*self.xnames, *self.variance_names]
+
+    @property
+    def cov_names(self) -> list[str]:
+        """Labels of ``cov_params()``: those of ``params``."""
+        return self.param_names
+
+    @property
+    def row_labels(self) -> pd.Index:
+        """Index of the rows that entered the fit."""
+        return self.design.index
+
+    @property
+    def model_spec(self) -> Any:
+        """patsy's description of the fixed effects, None without a formula (statsmodels >= 0.15)."""
+        return self.design.design_info
+
+    @property
+    def design_info(self) -> Any:
+        """patsy's description of the fixed effects, None without a formula (statsmodels 0.14)."""
+        return self.design.design_info
+
+    @property
+    def orig_endog(self) -> pd.Series:
+        """The response with its name and row labels."""
+        return pd.Series(self.endog, index=self.row_labels, name=self.ynames)
+
+    @property
+    def orig_exog(self) -> pd.DataFrame:
+        """The fixed-effects model matrix with its labels."""
+        return pd.DataFrame(self.exog, index=self.row_labels, columns=self.xnames)
+
+    def attach_cov(self, result: NDArray[np.float64]) -> Any:
+        """Label a covariance of all the parameters; leave that of a contrast as it is."""
+        size = len(self.cov_names)
+        return super().attach_cov(result) if np.shape(result) == (size, size) else result
+
+    def without_rows(self) -> None:
+        """Forget the frame and everything with one entry per row."""
+        self.design = _without_rows(self.design)
+        self.frame = self.endog = self.exog = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        # patsy's objects refuse to be pickled and statsmodels would evaluate the formula anew when loading,
+        # in whatever namespace calls it; the stored state does not depend on either.
+        state["design"] = dumps(self.design)
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.design = loads(state["design"])
+
+
+def _constant_column(X: NDArray[np.float64]) -> int | None:
+    constant = np.flatnonzero((X == X[:1]).all(axis=0) & (X[0] != 0)) if len(X) else []
+    return int(constant[0]) if len(constant) else None
+
+
+def _spans_constant(X: NDArray[np.float64]) -> bool:
+    """Whether the columns add up to a constant without one of them being constant."""
+    if X.shape[1] == 0:
+        return False
+    ones = np.ones(len(X))
+    length = np.linalg.norm(X, axis=0)
+    scaled = X / np.where(length > 0, length, 1.0)
+    remainder = ones - scaled @ np.linalg.lstsq(scaled, ones, rcond=None)[0]
+    return bool(np.abs(remainder).max() < 1e-8)
+
+
+def _without_rows(design: Design) -> Design:
+    no_rows = slice(0)
+    return replace(
+        design,
+        y=design.y[no_rows].copy(),
+        X=design.X[no_rows].copy(),
+        factors=tuple(GroupingFactor(f.codes[no_rows].copy(), f.n_levels) for f in design.factors),
+        terms=tuple(RandomTerm(t.factor, t.Xi[no_rows].copy()) for t in design.terms),
+        weights=None,
+        offset=None,
+        index=design.index[no_rows],
+    )

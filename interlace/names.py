@@ -1,0 +1,89 @@
+"""Names of the random effects and of their variance parameters, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+INTERCEPT = "(Intercept)"
+
+
+def variance_names(terms: Sequence[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
+    """Names of the variance parameters: rows of the summary, entries of ``params``.
+
+    Parameters
+    ----------
+    terms : sequence of (str, sequence of str)
+        Grouping factor and columns of each random-effects term, in the model's order.
+
+    Returns
+    -------
+    tuple of str
+        One name per variance and covariance: lower triangles row by row, as MixedLM packs them.
+
+    Notes
+    -----
+    Every name starts with the grouping factor. The variance of the intercepts is ``g Var`` and their covariance
+    with a slope ``g x slope Cov``, as MixedLM writes them; the variance of a slope is ``g slope Var`` and a
+    covariance of two slopes ``g slope1 x slope2 Cov``, so that the slopes of two factors stay apart. Where a
+    second term would repeat a name, its factor is numbered as lme4 does: ``g.1 Var``.
+
+    Examples
+    --------
+    >>> variance_names([("Subject", ["(Intercept)", "Days"])])
+    ('Subject Var', 'Subject x Days Cov', 'Subject Days Var')
+    >>> variance_names([("plate", ["(Intercept)"]), ("sample", ["(Intercept)"])])
+    ('plate Var', 'sample Var')
+    """
+    used: list[str] = []
+    for factor, columns in terms:
+        used.extend(_unused(factor, columns, set(used)))
+    return tuple(used)
+
+
+def _unused(factor: str, columns: Sequence[str], used: set[str]) -> list[str]:
+    for prefix in _numbered(factor):
+        names = _term_names(prefix, columns)
+        if used.isdisjoint(names):
+            return names
+    raise AssertionError("unreachable: the numbers never end")
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 0
+    while True:
+        number += 1
+        yield f"{name}.{number}"
+
+
+def _term_names(factor: str, columns: Sequence[str]) -> list[str]:
+    effects = [factor if column == INTERCEPT else f"{factor} {column}" for column in columns]
+    names = []
+    for i, column in enumerate(columns):
+        names += [f"{effects[j]} x {column} Cov" for j in range(i)]
+        names.append(f"{effects[i]} Var")
+    return names
+
+
+def merged_columns(columns: Sequence[str]) -> list[str]:
+    """Column names of all the terms of one factor, repeated ones numbered as lme4 does.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns of the terms, one term after the other.
+
+    Returns
+    -------
+    list of str
+        As given, and ``x.1`` for the second ``x``.
+
+    Examples
+    --------
+    >>> merged_columns(["(Intercept)", "(Intercept)", "Days"])
+    ['(Intercept)', '(Intercept).1', 'Days']
+    """
+    unique: list[str] = []
+    for column in columns:
+        unique.append(next(name for name in _numbered(column) if name not in unique))
+    return unique

@@ -1,0 +1,145 @@
+"""Fitted values and predictions: the fixed part, and the random part of seen and unseen levels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interlace.errors import LevelError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+NewLevels = Literal["error", "population"]
+
+# Labels of unseen levels that an error message spells out before it starts to count.
+SHOWN = 5
+
+
+def fixed_part(X: FloatArray, beta: FloatArray, offset: FloatArray | None) -> FloatArray:
+    """``X beta`` plus the offset.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Fixed-effects model matrix.
+    beta : ndarray of shape (p,)
+        Fixed effects.
+    offset : ndarray of shape (n,) or None
+        Known part of the mean.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The mean at random effects of zero.
+    """
+    mean = X @ beta
+    return mean if offset is None else mean + offset
+
+
+def random_part(codes: IntArray, Xi: FloatArray, b: FloatArray) -> FloatArray:
+    """Contribution of one random-effects term to each row.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        Level of each row; -1 for a level that the fit has not seen.
+    Xi : ndarray of shape (n, k)
+        Raw columns of the term.
+    b : ndarray of shape (n_levels, k)
+        Conditional modes.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        ``Xi[r] @ b[codes[r]]`` in row r, and 0, the mean of the random effects, for an unseen level.
+    """
+    seen = codes >= 0
+    part = np.einsum("rk,rk->r", Xi, b[np.where(seen, codes, 0)])
+    return part if seen.all() else np.where(seen, part, 0.0)
+
+
+def chosen_factors(random: bool | str | Collection[str], names: Sequence[str]) -> frozenset[str]:
+    """Names of the grouping factors whose random effects enter a prediction.
+
+    Parameters
+    ----------
+    random : bool or str or collection of str
+        True for all of them, False for none, or the names of some.
+    names : sequence of str
+        Grouping factors of the model.
+
+    Returns
+    -------
+    frozenset of str
+        A subset of ``names``.
+
+    Raises
+    ------
+    LevelError
+        If a name is not a grouping factor of the model.
+
+    Examples
+    --------
+    >>> sorted(chosen_factors(True, ["plate", "sample"]))
+    ['plate', 'sample']
+    """
+    if isinstance(random, (bool, np.bool_)):
+        return frozenset(names) if random else frozenset()
+    if random is None:
+        raise TypeError("random is None; give True (all random effects), False (none) or names of factors")
+    wanted = [random] if isinstance(random, str) else list(random)
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise LevelError(
+            f"random={wanted!r} names {unknown!r}, which the model does not group by; "
+            f"its grouping factors are {list(names)!r}"
+        )
+    return frozenset(wanted)
+
+
+def check_new_levels(new_levels: str) -> None:
+    """Refuse anything but the two ways of treating unseen levels.
+
+    Parameters
+    ----------
+    new_levels : str
+        "error" or "population".
+
+    Raises
+    ------
+    ValueError
+        For any other value.
+    """
+    if new_levels not in ("error", "population"):
+        raise ValueError(
+            f"new_levels={new_levels!r}; give 'error' (refuse unseen levels) or "
+            "'population' (predict them with random effects of zero)"
+        )
+
+
+def refuse_unseen(factor: str, labels: Sequence[object]) -> None:
+    """Raise if new data hold levels of a factor that the fit has not seen.
+
+    Parameters
+    ----------
+    factor : str
+        Name of the grouping factor.
+    labels : sequence of object
+        The unseen levels, as they are written in the data.
+
+    Raises
+    ------
+    LevelError
+        If there is any.
+    """
+    if len(labels) == 0:
+        return
+    shown = ", ".join(repr(getattr(label, "item", lambda label=label: label)()) for label in labels[:SHOWN])
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    raise LevelError(
+        f"levels of {factor!r} that the fit has not seen: {shown}{more}. Use new_levels='population' to predict "
+        f"them with random effects of zero, or leave {factor!r} out of random=."
+    )

@@ -1,0 +1,740 @@
+"""The fitted model: statsmodels' words for what the penalised least squares found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
+from statsmodels.base.wrapper import populate_wrapper
+from statsmodels.iolib.summary2 import Summary
+from statsmodels.stats.contrast import ContrastResults, WaldTestResults
+
+from interlace import inference, ranef
+from interlace.design import NewDesign, apply_design
+from interlace.pls import Certificate, PLSFit
+from interlace.prediction import (
+    NewLevels,
+    check_new_levels,
+    chosen_factors,
+    fixed_part,
+    random_part,
+    refuse_unseen,
+)
+from interlace.summary import build_summary
+
+if TYPE_CHECKING:
+    from interlace.model import CrossedLMM
+
+FloatArray = NDArray[np.float64]
+
+# What exists only as long as the rows do; remove_data() forgets them.
+ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
+
+
+class CrossedLMMResults(LikelihoodModelResults):
+    """A fitted linear mixed model.
+
+    Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the names
+    of the parameters and of the rows.
+
+    Parameters
+    ----------
+    model : CrossedLMM
+        The model that was fitted; it is not changed.
+    pls_fit : PLSFit
+        The penalised least squares solution at the estimated covariance parameters.
+    full_output : bool, default True
+        Keep the path of the search in ``mle_retvals``.
+
+    Attributes
+    ----------
+    params : ndarray of shape (k_fe + n_theta,)
+        Fixed effects, then variances and covariances of the random effects on the scale of the data: the
+        numbers of the summary. (MixedLM divides the latter by ``scale``.)
+    scale : float
+        Residual variance.
+    pls_fit : PLSFit
+        The numbers behind everything here, in lme4's notation.
+    """
+
+    def __init__(self, model: CrossedLMM, pls_fit: PLSFit, *, full_output: bool = True) -> None:
+        self.pls_fit = pls_fit
+        self.term_covariances = pls_fit.Sigma
+        params = np.concatenate([pls_fit.beta, inference.natural_parameters(pls_fit.Sigma)])
+        super().__init__(model, params, scale=float(pls_fit.sigma2))
+        self.full_output = full_output
+        self.nobs = int(pls_fit.n)
+        self.k_fe = int(pls_fit.p)
+        self.reml = bool(pls_fit.reml)
+        self.method = "REML" if self.reml else "ML"
+        self.converged = bool(pls_fit.certificate.certified)
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{name} {count}" for name, count in self.ngroups.items())
+        state = "singular" if self.is_singular else "regular"
+        end = state if self.converged else f"{state}, not converged"
+        return (
+            f"<CrossedLMMResults {self.method}: {self.model.endog_names}, {self.nobs} rows, groups {groups}; "
+            f"-2 log-likelihood {self.objective:.4f}; {end}>"
+        )
+
+    # ---- Estimates ------------------------------------------------------------------------------------------
+
+    @property
+    def fe_names(self) -> list[str]:
+        """Names of the fixed effects."""
+        return self.model.data.xnames
+
+    @property
+    def variance_names(self) -> list[str]:
+        """Names of the variance parameters, as in the summary."""
+        return self.model.data.variance_names
+
+    @property
+    def fe_params(self) -> FloatArray:
+        """Estimates of the fixed effects; shape (k_fe,)."""
+        return self.pls_fit.beta
+
+    @property
+    def theta(self) -> FloatArray:
+        """Covariance parameters relative to the residual standard deviation, in lme4's order."""
+        return self.pls_fit.theta
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation, in units of the response."""
+        return float(np.sqrt(self.scale))
+
+    @property
+    def objective(self) -> float:
+        """Minus twice the log-likelihood: the deviance, or lme4's REML criterion."""
+        return float(self.pls_fit.objective)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood, the restricted one for a REML fit."""
+        return -0.5 * self.objective
+
+    @property
+    def npar(self) -> int:
+        """Parameters that the information criteria count: ``params`` and the residual variance."""
+        return len(self.params) + 1
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, finite for REML fits too (from the restricted likelihood, as in lme4)."""
+        return self.objective + 2.0 * self.npar
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion with ``log(nobs)``, finite for REML fits too, as in lme4."""
+        return self.objective + np.log(self.nobs) * self.npar
+
+    @property
+    def df_resid(self) -> int:
+        """Rows minus fixed effects."""
+        return self.nobs - self.k_fe
+
+    @property
+    def df_model(self) -> int:
+        """Fixed effects that are not the constant."""
+        return self.k_fe - int(self.k_constant)
+
+    @property
+    def df_modelwc(self) -> int:
+        """Length of ``params``, as MixedLM has it."""
+        return len(self.params)
+
+    @property
+    def k_re(self) -> int:
+        """Random effects of one level, summed over the terms."""
+        return sum(len(Sigma) for Sigma in self.term_covariances)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns left out because they depend linearly on others."""
+        return self.model.design.dropped_columns
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows left out because of missing values."""
+        return int(self.model.design.n_dropped)
+
+    @cached_property
+    def ngroups(self) -> pd.Series:
+        """Number of levels of every grouping factor."""
+        design = self.model.design
+        counts = {labels.name: f.n_levels for labels, f in zip(design.factor_labels, design.factors, strict=True)}
+        return pd.Series(counts, dtype=int, name="groups")
+
+    @cached_property
+    def group_sizes(self) -> pd.DataFrame:
+        """Smallest, largest and mean number of rows per group, one line per grouping factor."""
+        sizes = [np.bincount(f.codes, minlength=f.n_levels) for f in self.model.design.factors]
+        rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in sizes]
+        return pd.DataFrame(rows, index=self.ngroups.index, columns=["min", "max", "mean"])
+
+    # ---- How the search ended ---------------------------------------------------------------------------------
+
+    @property
+    def solver(self) -> str:
+        """Which factorization ran."""
+        return self.pls_fit.solver
+
+    @property
+    def certificate(self) -> Certificate:
+        """What was checked at the optimum and how much deviance could still be gained."""
+        return self.pls_fit.certificate
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a variance is 0, a correlation ±1 or a covariance matrix otherwise singular."""
+        return bool(self.pls_fit.is_singular)
+
+    @cached_property
+    def singular_directions(self) -> tuple[str, ...]:
+        """In words, the term and the direction of every zero variance."""
+        return ranef.singular_sentences(self.model.design, self.term_covariances, self.pls_fit.singular)
+
+    @property
+    def mle_settings(self) -> dict[str, Any]:
+        """How the search was set up."""
+        return {"optimizer": "newton", "solver": self.solver, "full_output": self.full_output}
+
+    @cached_property
+    def mle_retvals(self) -> dict[str, Any]:
+        """How the search ended, in statsmodels' words; ``allvecs`` are values of ``theta``."""
+        optimum, certificate = self.pls_fit.optimum, self.certificate
+        told = {
+            "fopt": -self.llf,
+            "iterations": optimum.nit,
+            "fcalls": optimum.nfev,
+            "score": -0.5 * np.asarray(certificate.gradient),
+            "converged": self.converged,
+            "warnflag": int(not self.converged),
+            "message": optimum.message,
+        }
+        return told | ({"allvecs": [step.theta for step in optimum.path]} if self.full_output else {})
+
+    @property
+    def hist(self) -> list[dict[str, Any]]:
+        """The searches that were run, as MixedLM lists them: one."""
+        return [self.mle_retvals]
+
+    # ---- Inference --------------------------------------------------------------------------------------------
+
+    @property
+    def normalized_cov_params(self) -> FloatArray:
+        """Covariance of the estimates divided by ``scale``."""
+        return self._covariance / self.scale
+
+    @normalized_cov_params.setter
+    def normalized_cov_params(self, value: None) -> None:
+        """Accept what the base class assigns on construction; the covariance is computed when asked for."""
+
+    @cached_property
+    def _covariance(self) -> FloatArray:
+        k_fe = self.k_fe
+        covariance = np.zeros((len(self.params), len(self.params)))
+        covariance[:k_fe, :k_fe] = self.pls_fit.vcov_beta
+        covariance[k_fe:, k_fe:] = self._covariance_of_variances()
+        return covariance
+
+    def _covariance_of_variances(self) -> FloatArray:
+        fit = self.pls_fit
+        lost = [null.shape[1] for null in fit.singular]
+        held = np.append(inference.boundary_thetas(fit.Lambda, lost), False)
+        return inference.covariance_of_variances(
+            fit.hessian_varpar(),
+            inference.natural_jacobian(fit.Lambda, fit.sigma2),
+            held,
+            inference.boundary_entries(self.term_covariances, fit.singular),
+        )
+
+    def cov_params(
+        self,
+        r_matrix: ArrayLike | None = None,
+        column: Any = None,
+        scale: float | None = None,
+        cov_p: FloatArray | None = None,
+        other: ArrayLike | None = None,
+    ) -> FloatArray:
+        """Covariance of the estimates or of linear combinations of them.
+
+        Parameters
+        ----------
+        r_matrix : array_like, optional
+            Contrasts, one per row, with one column per parameter.
+        column : int or sequence of int, optional
+            Only these parameters.
+        scale : float, optional
+            Residual variance to use for the estimated one.
+        cov_p : ndarray, optional
+            Covariance to use for the estimated one.
+        other : array_like, optional
+            Second set of contrasts; the default is ``r_matrix``.
+
+        Returns
+        -------
+        ndarray
+            Zero between fixed effects and variance parameters (they are asymptotically independent); NaN for
+            variance parameters on the boundary, except where a contrast gives them no weight.
+        """
+        if r_matrix is None or column is not None:
+            return super().cov_params(r_matrix=r_matrix, column=column, scale=scale, cov_p=cov_p, other=other)
+        contrasts = np.asarray(r_matrix, dtype=float)
+        second = contrasts if other is None else np.asarray(other, dtype=float)
+        return inference.quadratic_form(contrasts, super().cov_params(scale=scale, cov_p=cov_p), second)
+
+    @cached_property
+    def bse(self) -> FloatArray:
+        """Standard errors of ``params``; NaN for variance parameters on the boundary."""
+        return np.append(self.bse_fe, self.bse_re)
+
+    @cached_property
+    def bse_fe(self) -> FloatArray:
+        """Standard errors of the fixed effects."""
+        return np.sqrt(np.diag(self.pls_fit.vcov_beta))
+
+    @cached_property
+    def bse_re(self) -> FloatArray:
+        """Standard errors of the variance parameters, from the exact Hessian by the delta method."""
+        return np.sqrt(np.diag(self._covariance)[self.k_fe :])
+
+    @cached_property
+    def tvalues(self) -> FloatArray:
+        """Estimates divided by their standard errors."""
+        return self.params / self.bse
+
+    @cached_property
+    def pvalues(self) -> FloatArray:
+        """Two-sided p-values of the fixed effects by the normal distribution; NaN for variance parameters."""
+        p = np.full(len(self.params), np.nan)
+        p[: self.k_fe] = inference.two_sided_p(self.fe_params / self.bse_fe)
+        return p
+
+    def conf_int(self, alpha: float = 0.05, cols: Sequence[int] | None = None) -> FloatArray:
+        """Wald confidence intervals.
+
+        Parameters
+        ----------
+        alpha : float, default 0.05
+            The level is ``1 - alpha``.
+        cols : sequence of int, optional
+            Positions of the parameters wanted; all by default.
+
+        Returns
+        -------
+        ndarray of shape (len(params), 2)
+            Lower and upper limits. Those of variance parameters are rough: their distribution is skewed.
+        """
+        reach = stats.norm.isf(alpha / 2) * self.bse
+        limits = np.column_stack([self.params - reach, self.params + reach])
+        return limits if cols is None else limits[np.asarray(cols)]
+
+    def t_test(
+        self, r_matrix: Any, cov_p: FloatArray | None = None, use_t: bool | None = None
+    ) -> ContrastResults:
+        """Test linear hypotheses one by one.
+
+        Parameters
+        ----------
+        r_matrix : array_like, str, tuple or list of str
+            Contrasts with one column per fixed effect or one per parameter; or text such as ``"Days = 10"``;
+            or a pair (contrasts, values).
+        cov_p : ndarray, optional
+            Covariance of the parameters to use for the estimated one.
+        use_t : bool, optional
+            Student's distribution with ``df_resid`` degrees of freedom for the normal one.
+
+        Returns
+        -------
+        statsmodels.stats.contrast.ContrastResults
+            Effects, standard errors, statistics, p-values, intervals.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> round(float(fit.t_test("Days = 10").effect[0]), 3)
+        10.467
+        """
+        return super().t_test(self._full_width(r_matrix), cov_p=cov_p, use_t=use_t)
+
+    def wald_test(
+        self,
+        r_matrix: Any,
+        cov_p: FloatArray | None = None,
+        invcov: FloatArray | None = None,
+        use_f: bool | None = None,
+        df_constraints: int | None = None,
+        scalar: bool = True,
+    ) -> ContrastResults:
+        """Test linear hypotheses jointly.
+
+        Parameters
+        ----------
+        r_matrix : array_like, str, tuple or list of str
+            As for :meth:`t_test`.
+        cov_p, invcov : ndarray, optional
+            Covariance of the parameters, or inverse covariance of the contrasts, to use for the estimated one.
+        use_f : bool, optional
+            F distribution with ``df_resid`` denominator degrees of freedom for the chi-squared one.
+        df_constraints : int, optional
+            Number of constraints, if not the rank.
+        scalar : bool, default True
+            Return the statistic as a number.
+
+        Returns
+        -------
+        statsmodels.stats.contrast.ContrastResults
+            Statistic, degrees of freedom, p-value.
+        """
+        return super().wald_test(
+            self._full_width(r_matrix),
+            cov_p=cov_p,
+            invcov=invcov,
+            use_f=use_f,
+            df_constraints=df_constraints,
+            scalar=scalar,
+        )
+
+    def wald_test_terms(
+        self,
+        skip_single: bool = False,
+        extra_constraints: Sequence[tuple[str, Any]] | None = None,
+        combine_terms: Sequence[str] | None = None,
+        scalar: bool = True,
+    ) -> WaldTestResults:
+        """Test every term of the fixed part.
+
+        Parameters
+        ----------
+        skip_single : bool, default False
+            Leave out terms with a single column.
+        extra_constraints : sequence of (str, contrasts), optional
+            More tests, with their names.
+        combine_terms : sequence of str, optional
+            Also test jointly all the terms whose name contains such a text.
+        scalar : bool, default True
+            Statistics as numbers.
+
+        Returns
+        -------
+        statsmodels.stats.contrast.WaldTestResults
+            Its ``table`` has one line per test.
+        """
+        identity = np.eye(self.k_fe)
+        terms = [(name, identity[columns]) for name, columns in self.model.term_columns().items()]
+        tests = [(name, rows) for name, rows in terms if len(rows) > int(skip_single)]
+        for text in combine_terms or ():
+            tests.append((text, np.vstack([rows for name, rows in terms if text in name])))
+        tests += list(extra_constraints or ())
+        lines = {name: _wald_line(self.wald_test(rows, scalar=scalar)) for name, rows in tests}
+        table = pd.DataFrame.from_dict(lines, orient="index", columns=["statistic", "pvalue", "df_constraint"])
+        return WaldTestResults(None, "chi2", None, table=table)
+
+    def _full_width(self, r_matrix: Any) -> Any:
+        """Pad contrasts of the fixed effects with zeros for the variance parameters."""
+        if isinstance(r_matrix, tuple) and len(r_matrix) == 2:
+            return self._full_width(r_matrix[0]), r_matrix[1]
+        if isinstance(r_matrix, (str, dict)) or np.asarray(r_matrix).dtype.kind not in "biuf":
+            return r_matrix
+        contrasts = np.atleast_2d(np.asarray(r_matrix, dtype=float))
+        width, k_fe, k_params = contrasts.shape[1], self.k_fe, len(self.params)
+        if width not in (k_fe, k_params):
+            raise ValueError(
+                f"the contrasts have {width} columns; give {k_fe}, one per fixed effect {self.fe_names!r}, "
+                f"or {k_params}, with the variance parameters"
+            )
+        return np.pad(contrasts, ((0, 0), (0, k_params - width)))
+
+    # ---- Random effects ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def random_effects(self) -> dict[str, pd.Series | pd.DataFrame]:
+        """Conditional modes: factor to Series (intercepts only) or DataFrame (one column per effect)."""
+        design, b = self.model.design, self.pls_fit.b
+        return {
+            labels.name: ranef.by_level(design, f, np.hstack(ranef.of_factor(design, f, b)))
+            for f, labels in enumerate(design.factor_labels)
+        }
+
+    @cached_property
+    def random_effects_cov(self) -> dict[str, pd.Series | pd.DataFrame]:
+        """Conditional variances (intercepts only) or covariance matrices, ``[factor].loc[level]``.
+
+        Given the estimates: as in lme4 they hold no uncertainty of the fixed effects.
+        """
+        design = self.model.design
+        return {
+            labels.name: ranef.by_level_and_column(design, f, covariances)
+            for f, (labels, covariances) in enumerate(zip(design.factor_labels, self._condvar, strict=True))
+        }
+
+    @cached_property
+    def random_effects_se(self) -> dict[str, pd.Series | pd.DataFrame]:
+        """Conditional standard deviations, in the shape of ``random_effects``."""
+        design = self.model.design
+        return {
+            labels.name: ranef.by_level(design, f, np.sqrt(np.einsum("lkk->lk", covariances)))
+            for f, (labels, covariances) in enumerate(zip(design.factor_labels, self._condvar, strict=True))
+        }
+
+    @cached_property
+    def _condvar(self) -> tuple[FloatArray, ...]:
+        return tuple(self.pls_fit.condvar_factor())
+
+    def random_effects_by_group(self, factor: str | None = None) -> dict[Any, pd.Series]:
+        """Conditional modes in MixedLM's shape: level to Series.
+
+        Parameters
+        ----------
+        factor : str, optional
+            Name of the grouping factor; may be left out if there is only one.
+
+        Returns
+        -------
+        dict
+            One Series per level, indexed by the effects.
+
+        Raises
+        ------
+        ValueError
+            If there are several factors and none is named.
+        """
+        if factor is None and len(self.random_effects) > 1:
+            raise ValueError(f"the model has several grouping factors; name one of {list(self.random_effects)!r}")
+        effects = next(iter(self.random_effects.values())) if factor is None else self.random_effects[factor]
+        frame = effects.to_frame() if isinstance(effects, pd.Series) else effects
+        return {level: frame.loc[level] for level in frame.index}
+
+    @cached_property
+    def varcov(self) -> dict[str, pd.DataFrame]:
+        """Covariance matrix of the random effects of every factor, all its terms together."""
+        design = self.model.design
+        return {
+            labels.name: ranef.factor_covariance(design, f, self.term_covariances)
+            for f, labels in enumerate(design.factor_labels)
+        }
+
+    @property
+    def cov_re(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
+        """MixedLM's name for ``varcov``: with a single grouping factor the matrix itself."""
+        return next(iter(self.varcov.values())) if len(self.varcov) == 1 else self.varcov
+
+    @cached_property
+    def vcomp(self) -> pd.Series:
+        """Variances of the random effects, named as in the summary; no covariances, no residual."""
+        named = zip(self.variance_names, self.params[self.k_fe :], strict=True)
+        return pd.Series({name: value for name, value in named if name.endswith(" Var")}, dtype=float)
+
+    @cached_property
+    def variance_components(self) -> dict[str, float | pd.DataFrame]:
+        """Variance (intercepts only) or covariance matrix of every factor, and the ``"Residual"`` variance."""
+        components: dict[str, float | pd.DataFrame] = {
+            name: float(Sigma.iat[0, 0]) if ranef.is_intercept(list(Sigma.columns)) else Sigma
+            for name, Sigma in self.varcov.items()
+        }
+        return components | {"Residual": self.scale}
+
+    # ---- Fitted values and prediction -------------------------------------------------------------------------
+
+    @cached_property
+    def fittedvalues_marginal(self) -> FloatArray:
+        """Fixed part and offset, at random effects of zero."""
+        design = self._design_with_rows()
+        return fixed_part(design.X, self.fe_params, design.offset)
+
+    @cached_property
+    def fittedvalues(self) -> FloatArray:
+        """Fixed part, offset and the conditional modes of the random effects."""
+        design = self._design_with_rows()
+        fitted = self.fittedvalues_marginal.copy()
+        for term, b in zip(design.terms, self.pls_fit.b, strict=True):
+            fitted += random_part(design.factors[term.factor].codes, term.Xi, b)
+        return fitted
+
+    @cached_property
+    def resid(self) -> FloatArray:
+        """Response minus ``fittedvalues``."""
+        return self._design_with_rows().y - self.fittedvalues
+
+    @cached_property
+    def resid_marginal(self) -> FloatArray:
+        """Response minus ``fittedvalues_marginal``."""
+        return self._design_with_rows().y - self.fittedvalues_marginal
+
+    def _design_with_rows(self) -> Any:
+        if self.model.endog is None:
+            raise ValueError("the rows of the data are gone (remove_data was called); fit the model again")
+        return self.model.design
+
+    def predict(
+        self,
+        data: Any = None,
+        transform: bool = True,
+        *,
+        random: bool | str | Collection[str] = True,
+        new_levels: NewLevels = "error",
+    ) -> pd.Series:
+        """Expected responses, for the rows of the fit or for new data.
+
+        Parameters
+        ----------
+        data : DataFrame or dict of arrays, optional
+            New data with the columns of the formula and of the grouping factors; the rows of the fit if None.
+        transform : bool, default True
+            Must be True: the formula is always applied to ``data``.
+        random : bool or str or collection of str, default True
+            Which random effects enter: all, none (the population mean, statsmodels' choice for MixedLM) or
+            those of the grouping factors named.
+        new_levels : {"error", "population"}, default "error"
+            Refuse levels that the fit has not seen, or give them random effects of zero.
+
+        Returns
+        -------
+        Series
+            On the index of the data; NaN where a used column is missing.
+
+        Raises
+        ------
+        LevelError
+            For unseen levels, by default.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.predict({"Days": [0, 10]}, random=False).round(2).tolist()
+        [251.41, 356.08]
+        """
+        if not transform:
+            raise ValueError("transform=False is not offered: give data with the columns of the formula")
+        check_new_levels(new_levels)
+        chosen = chosen_factors(random, self._factor_names())
+        if data is None:
+            return self._predict_fitted_rows(chosen)
+        new = apply_design(self.model.design, data, factors=chosen)
+        return self._predict_new(new, chosen, new_levels)
+
+    def _factor_names(self) -> list[str]:
+        return [labels.name for labels in self.model.design.factor_labels]
+
+    def _predict_fitted_rows(self, chosen: Collection[str]) -> pd.Series:
+        design = self._design_with_rows()
+        terms = zip(design.terms, design.term_labels, self.pls_fit.b, strict=True)
+        mean = self.fittedvalues_marginal.copy()
+        for term, labels, b in terms:
+            if design.factor_labels[labels.factor].name in chosen:
+                mean += random_part(design.factors[term.factor].codes, term.Xi, b)
+        return pd.Series(mean, index=design.index)
+
+    def _predict_new(self, new: NewDesign, chosen: Collection[str], new_levels: NewLevels) -> pd.Series:
+        mean = fixed_part(new.X, self.fe_params, new.offset)
+        names = self._factor_names()
+        for labels, Xi, b in zip(self.model.design.term_labels, new.Xi, self.pls_fit.b, strict=True):
+            name = names[labels.factor]
+            if name in chosen:
+                if new_levels == "error":
+                    refuse_unseen(name, new.unseen[labels.factor])
+                mean = mean + random_part(new.codes[labels.factor], Xi, b)
+        return pd.Series(mean, index=new.index)
+
+    # ---- Presentation and storage -----------------------------------------------------------------------------
+
+    def summary(
+        self,
+        yname: str | None = None,
+        xname_fe: Sequence[str] | None = None,
+        xname_re: Sequence[str] | None = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+    ) -> Summary:
+        """Tables of the fit, in MixedLM's layout.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname_fe, xname_re : sequence of str, optional
+            Other names for the fixed effects and for the variance parameters.
+        title : str, optional
+            Replaces the default title.
+        alpha : float, default 0.05
+            The confidence intervals have level ``1 - alpha``.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+            Prints as text; ``as_html()`` and ``as_latex()`` for the rest.
+        """
+        return build_summary(
+            self, yname=yname, xname_fe=xname_fe, xname_re=xname_re, title=title, alpha=alpha
+        )
+
+    def bootstrap(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refuse: drawing rows independently breaks the grouping.
+
+        Raises
+        ------
+        NotImplementedError
+            Always. The method is inherited and resamples rows as if they were independent.
+        """
+        raise NotImplementedError(
+            "statsmodels' bootstrap draws rows independently, which is invalid for grouped data; "
+            "simulate responses from model.get_distribution(results.params, results.scale) and refit instead"
+        )
+
+    def remove_data(self) -> None:
+        """Forget the data: the frame and every array with one entry per row, here and in the model.
+
+        ``summary()``, ``conf_int()``, ``random_effects`` and ``predict`` for new data go on working; fitted values
+        and residuals do not.
+        """
+        self._settle()
+        for name in ROW_ATTRIBUTES:
+            self.__dict__.pop(name, None)
+        self.model.remove_data()
+
+    def _settle(self) -> None:
+        """Compute what the summary needs and the stored or emptied object can no longer compute."""
+        for name in ("group_sizes", "_covariance", "mle_retvals"):
+            getattr(self, name)
+
+
+def _wald_line(test: ContrastResults) -> list[Any]:
+    return [test.statistic, test.pvalue, int(test.df_denom)]
+
+
+class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
+    """Results whose arrays carry the names of parameters and rows; the plain object is ``_results``."""
+
+    _attrs = {
+        "fe_params": ("generic_columns", "xnames"),
+        "bse_fe": ("generic_columns", "xnames"),
+        "bse_re": ("generic_columns", "variance_names"),
+        "fittedvalues_marginal": "rows",
+        "resid_marginal": "rows",
+    }
+    _wrap_attrs = LikelihoodResultsWrapper._wrap_attrs | _attrs
+    _methods: dict[str, str] = {}
+    _wrap_methods = LikelihoodResultsWrapper._wrap_methods | _methods
+
+    def __repr__(self) -> str:
+        return repr(self._results)
+
+    def conf_int(self, alpha: float = 0.05, cols: Sequence[int] | None = None) -> pd.DataFrame:
+        """Wald confidence intervals with the names of the parameters; see the plain method."""
+        limits = self._results.conf_int(alpha=alpha, cols=cols)
+        names = np.asarray(self._results.model.data.param_names, dtype=object)
+        return pd.DataFrame(limits, index=names if cols is None else names[np.asarray(cols)])
+
+
+populate_wrapper(CrossedLMMResultsWrapper, CrossedLMMResults)
