@@ -1,7 +1,7 @@
 """Who is rated, who rates, and where: 73 421 lecture ratings with three crossed factors.
 
 Prints the model in words, the progress of the fit and its summary, and draws a caterpillar plot of the
-departments and of the lecturers at both ends. The plot goes to the current folder: with `make demo`, to `demo/`.
+departments and of the lecturers at both ends, in the current folder; `make demo` runs it in `demo/`.
 """
 
 from __future__ import annotations
