@@ -28,6 +28,8 @@ TOLERANCE = 1e-11
 NEARLY_SINGULAR = 1e-2
 # Deviance that rounding a singular value to zero may cost.
 ROUNDING_COST = 1e-9
+# Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian.
+LOCAL = 0.1
 # Rounding noise of the criterion, relative.
 NOISE = 1e-13
 
@@ -96,7 +98,7 @@ class _Search:
     at: Decomposition
     now: Derivatives
     secant: FloatArray  # what the exact Hessian has beyond `now.hessian`, learned from gradients
-    damping: float = 0.0
+    radius: float = 1.0  # longest step: parameters in orthonormal bases are of order one
     nfev: int = 1
     path: list[Iteration] = field(default_factory=list)
 
@@ -125,12 +127,15 @@ class _Search:
         if self.callback is not None:
             self.callback(iteration)
 
-    def move(self, new: Decomposition) -> None:
-        """Accept an evaluation, differentiate there, learn from the change of the gradient."""
+    def move(self, new: Decomposition, *, learn: bool) -> None:
+        """Accept an evaluation and differentiate there; if asked, learn from the change of the gradient."""
         before, step = self.now, new.phi - self.at.phi
         self.at = new
         self.now = self.criterion.derivatives(new)
-        self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
+        if learn:
+            self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
+        else:
+            self.secant = np.zeros_like(self.secant)
 
 
 def minimize(
@@ -198,48 +203,58 @@ def _descend(search: _Search) -> bool:
 
 
 def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArray) -> bool:
-    """One damped step; False when none leads down."""
-    largest = float(values.max())
+    """One step within the trust radius; False when none leads down."""
     for _ in range(60):
-        step = g / (values + search.damping * largest)
+        step = _within(g, values, search.radius)
         predicted = float(g @ step - (step * values) @ step / 2.0)
         new = search.evaluate(search.at.phi - vectors @ step)
         gained = search.at.objective - new.objective
         if gained > 1e-4 * predicted or (predicted < search.noise and gained > -search.noise):
-            _adapt(search, gained, predicted)
-            if not np.isfinite(new.objective) or new.R[-1, -1] < 1e-10 * np.sqrt(search.criterion.cp.n):
+            length = float(np.linalg.norm(step))
+            if gained > 0.75 * predicted:
+                search.radius = max(search.radius, 3.0 * length)
+            elif gained < 0.25 * predicted and predicted > search.noise:
+                search.radius = 0.5 * length
+            if new.R[-1, -1] < 1e-10 * np.sqrt(search.criterion.cp.n):
                 raise OptimizationError(
                     "the criterion falls without bound: the random effects reproduce the response exactly. "
                     "Wanted: residual variation within the levels. Drop a random term, or check for duplicated rows."
                 )
-            search.move(new)
+            # Far from the optimum one gradient difference says little about the Hessian at the next point.
+            search.move(new, learn=predicted < LOCAL)
             return True
         if predicted < search.noise / 10.0:
             break
-        search.damping = max(8.0 * search.damping, 1e-5)
-        search.secant = np.zeros_like(search.secant)  # a rejected step: trust only the analytic part
-    # The factorization stands where the last trial was: bring it back.
-    search.at = search.evaluate(search.at.phi)
+        search.radius = 0.25 * float(np.linalg.norm(step))
+    search.at = search.evaluate(search.at.phi)  # the factorization stood where the last trial was
     return False
 
 
-def _adapt(search: _Search, gained: float, predicted: float) -> None:
-    ratio = gained / predicted if predicted > 0 else 1.0
-    if ratio > 0.5:
-        search.damping = search.damping / 9.0 if search.damping > 1e-8 else 0.0
-    elif ratio < 0.25:
-        search.damping = max(4.0 * search.damping, 1e-5)
+def _within(g: FloatArray, values: FloatArray, radius: float) -> FloatArray:
+    """Newton step in eigenvector coordinates, damped so that it is no longer than the radius."""
+    step = g / values
+    damping = 0.0
+    for _ in range(50):
+        length = float(np.linalg.norm(step))
+        if length <= 1.1 * radius:
+            break
+        # Newton on 1/length - 1/radius (More & Sorensen 1983) converges from below, monotonically.
+        slope = float((step**2 / (values + damping)).sum()) / length**2
+        damping += (length / radius - 1.0) / slope
+        step = g / (values + damping)
+    return np.asarray(step)
 
 
-def _symmetric_rank_one(
-    secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray
-) -> FloatArray:
+def _symmetric_rank_one(secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray) -> FloatArray:
     """Update of the Hessian's missing part so that the last step would have been predicted."""
     missed = now.gradient - before.gradient - (now.hessian + secant) @ step
     along = float(missed @ step)
-    if abs(along) < 1e-6 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
+    if abs(along) < 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
         return secant
-    return np.asarray(secant + np.outer(missed, missed) / along)
+    updated = secant + np.outer(missed, missed) / along
+    if np.linalg.eigvalsh(now.hessian + updated)[0] < 0.1 * np.linalg.eigvalsh(now.hessian)[0]:
+        return secant  # a curvature that far from the analytic one is not to be believed
+    return np.asarray(updated)
 
 
 def _round_to_boundary(search: _Search) -> None:
@@ -257,8 +272,7 @@ def _round_to_boundary(search: _Search) -> None:
     phi = relcov.pack(rounded)
     new = search.evaluate(phi)
     if new.objective <= search.at.objective + ROUNDING_COST:
-        search.move(new)
-        search.secant = np.zeros_like(search.secant)
+        search.move(new, learn=False)
         values, _, g = search.model()
         search.record(float(g @ (g / values)) / 2.0)
     else:
@@ -277,9 +291,8 @@ def _escape(search: _Search) -> bool:
             trial = [*blocks[:i], lower_factor(longer), *blocks[i + 1 :]]
             new = search.evaluate(relcov.pack(trial))
             if new.objective < search.at.objective - search.noise:
-                search.move(new)
-                search.secant = np.zeros_like(search.secant)
-                search.damping = 0.0
+                search.move(new, learn=False)
+                search.radius = 1.0
                 return True
         search.at = search.evaluate(search.at.phi)
     return False
