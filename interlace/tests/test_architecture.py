@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "prediction": {*BASE, "design", "pls"},
     "simulation": {*BASE, "design", "pls"},
     "diagnostics": {*BASE, "design", "pls"},
-    "summary": {*BASE, "inference"},
+    "ranef": {*BASE, "design", "inference", "pls"},
+    "summary": {*BASE, "inference", "ranef"},
     "results": {
         *BASE,
         "describe",
@@ -43,6 +44,7 @@ MAY_IMPORT = {
         "persistence",
         "pls",
         "prediction",
+        "ranef",
         "simulation",
         "summary",
     },
