@@ -24,7 +24,7 @@ from .terms import FloatArray
 DENSE_SHARE = 0.2
 # Dense whatever the share, below this many elements.
 DENSE_SIZE = 250_000
-# I - S^-1 has lost half of the digits when the pivots of Lambda fall below this.
+# I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
 
 
@@ -130,10 +130,9 @@ class BlockedFactorization:
     def _rest_information(self, i: int, S_inverse: FloatArray) -> FloatArray:
         own, levels, K = self._rest.slices[i], self._rest.n_levels[i], self._rest.K[i]
         Lambda = self._Lambda[i + 1]
-        if np.abs(np.diagonal(Lambda)).min() > SMALL_PIVOT:
+        if np.linalg.svd(Lambda, compute_uv=False)[-1] > SMALL_PIVOT:
             seen = levels * np.eye(K) - _own_blocks(S_inverse, own, levels, K).sum(axis=0)
-            half = linalg.solve_triangular(Lambda, seen, lower=True, trans="T")
-            return np.asarray(linalg.solve_triangular(Lambda, half.T, lower=True, trans="T"))
+            return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
         G = _symmetric(self._G)
         V = linalg.solve_triangular(
             self._L, self._from_left(G[:, own], [block.T for block in self._Lambda[1:]]), lower=True

@@ -66,12 +66,19 @@ def certify(criterion: ProfiledCriterion, optimum: Optimum) -> Certificate:
     certified = optimum.converged and inside
     return Certificate(
         certified=certified,
-        gradient=np.asarray(criterion.relcov.to_basis.T @ now.gradient),
+        gradient=_gradient_theta(criterion, optimum),
         expected_decrease=optimum.expected_decrease,
         least_eigenvalue=least,
         boundary=boundary,
         sentence=_sentence(certified, optimum, boundary),
     )
+
+
+def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArray:
+    relcov = criterion.relcov
+    blocks = [S @ Lambda for S, Lambda in zip(optimum.derivatives.scores, relcov.Lambda(optimum.phi), strict=True)]
+    phi_gradient = np.array([2.0 * blocks[f][a, b] for f, a, b in zip(relcov.factor, relcov.row, relcov.col, strict=True)])
+    return np.asarray(relcov.to_basis.T @ phi_gradient)
 
 
 def _sentence(certified: bool, optimum: Optimum, boundary: tuple[float, ...]) -> str:

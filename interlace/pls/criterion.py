@@ -32,7 +32,9 @@ class Decomposition:
     Attributes
     ----------
     phi : ndarray of shape (m,)
-        Where: covariance parameters in basis coordinates.
+        Where: covariance parameters in basis coordinates, in the gauge.
+    gauge : sequence of ndarray of shape (K, K), or None
+        Orthogonal U_f of each factor; None stands for the identity.
     objective : float
         The criterion.
     Lambda : sequence of ndarray of shape (K, K)
@@ -46,6 +48,7 @@ class Decomposition:
     """
 
     phi: FloatArray
+    gauge: Sequence[FloatArray] | None
     objective: float
     Lambda: Sequence[FloatArray]
     TB: FloatArray
@@ -116,18 +119,20 @@ class ProfiledCriterion:
         at = self.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float))
         return np.asarray(self.relcov.to_basis.T @ self.derivatives(at).gradient)
 
-    def decompose(self, phi: FloatArray) -> Decomposition:
+    def decompose(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> Decomposition:
         """Evaluate the criterion at basis parameters, keeping the pieces.
 
         The objective is infinite where the residual sum of squares vanishes in floating point.
         """
-        Lambda = self.relcov.Lambda(phi)
+        Lambda = self.relcov.Lambda(phi, gauge)
         self.factorization.update(Lambda)
         TB = self.factorization.conditional(self.cp.B)
         R, info = linalg.lapack.dpotrf(self.cp.C - self.cp.B.T @ TB, lower=0, clean=1)
         logdet_L2 = self.factorization.logdet()
         objective = np.inf if info else self._objective(R, logdet_L2)
-        return Decomposition(phi=phi, objective=objective, Lambda=Lambda, TB=TB, R=R, logdet_L2=logdet_L2)
+        return Decomposition(
+            phi=phi, gauge=gauge, objective=objective, Lambda=Lambda, TB=TB, R=R, logdet_L2=logdet_L2
+        )
 
     def _objective(self, R: FloatArray, logdet_L2: float) -> float:
         diagonal = np.log(np.diagonal(R))

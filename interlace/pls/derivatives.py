@@ -26,14 +26,16 @@ from scipy import linalg
 from .crossproducts import CrossProducts
 from .factorization import Factorization
 from .relcov import RelativeCovariance
-from .terms import FloatArray
+from .terms import FloatArray, IntArray
 
 
 class Evaluated(Protocol):
     """What the derivatives need of an evaluation of the criterion."""
 
     @property
-    def Lambda(self) -> Sequence[FloatArray]: ...
+    def phi(self) -> FloatArray: ...
+    @property
+    def gauge(self) -> Sequence[FloatArray] | None: ...
     @property
     def TB(self) -> FloatArray: ...
     @property
@@ -46,16 +48,16 @@ class Evaluated(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Derivatives:
-    """Derivatives of the criterion in basis coordinates.
+    """Derivatives of the criterion in basis coordinates, in the gauge of the evaluation.
 
     Attributes
     ----------
     gradient : ndarray of shape (m,)
-        Exact.
+        Exact, with respect to phi in the gauge.
     hessian : ndarray of shape (m, m)
         Average information plus the score's own curvature.
     scores : list of ndarray of shape (K, K)
-        Score matrix of each factor.
+        Score matrix of each factor, not in the gauge.
     pwrss_gradient : ndarray of shape (m,)
         Exact gradient of r^2.
     """
@@ -100,13 +102,17 @@ def derivatives(
     scores = _scores(relcov, factorization.information(), t, half if reml else half[:, :0], sigma2)
 
     gradient, curvature = np.empty(relcov.m), np.zeros((relcov.m, relcov.m))
-    for own, S, Lambda in zip(relcov.of_factor, scores, at.Lambda, strict=True):
+    W = np.zeros((relcov.layout.q, relcov.m))
+    for f, (own, Psi) in enumerate(zip(relcov.of_factor, relcov.Lambda(at.phi), strict=True)):
+        U = None if at.gauge is None else at.gauge[f]
+        S = scores[f] if U is None else U.T @ scores[f] @ U
         row, col = relcov.row[own], relcov.col[own]
-        gradient[own] = 2.0 * (S @ Lambda)[row, col]
+        gradient[own] = 2.0 * (S @ Psi)[row, col]
         curvature[np.ix_(own, own)] = 2.0 * S[row[:, None], row]
+        modes = t[relcov.layout.slices[f]].reshape(-1, relcov.layout.K[f])
+        W[relcov.layout.slices[f], own] = _directions(Psi, row, col, modes, U)
     curvature *= relcov.same_column
 
-    W = _directions(relcov, at.Lambda, t)
     AW = cp.A @ W
     XW = half.T @ W
     c = W.T @ t / sigma2
@@ -145,15 +151,15 @@ def _scores(
     return scores
 
 
-def _directions(relcov: RelativeCovariance, Lambda: Sequence[FloatArray], t: FloatArray) -> FloatArray:
-    """``w_j = (d Lambda Lambda' / d phi_j) Z' e``, shape (q, m)."""
-    W = np.zeros((relcov.layout.q, relcov.m))
-    for f, own in enumerate(relcov.of_factor):
-        K = relcov.layout.K[f]
-        dD = np.zeros((len(own), K, K))
-        j, row = np.arange(len(own)), relcov.row[own]
-        dD[j, row] = Lambda[f].T[relcov.col[own]]
-        dD = dD + dD.transpose(0, 2, 1)
-        by_level = t[relcov.layout.slices[f]].reshape(-1, K) @ dD.reshape(-1, K).T
-        W[relcov.layout.slices[f], own] = by_level.reshape(-1, len(own), K).transpose(0, 2, 1).reshape(-1, len(own))
-    return W
+def _directions(
+    Psi: FloatArray, row: IntArray, col: IntArray, modes: FloatArray, U: FloatArray | None
+) -> FloatArray:
+    """``w_j = (d Lambda Lambda' / d phi_j) Z' e`` for one factor's parameters, shape (n_levels * K, m_f)."""
+    K, m = len(Psi), len(row)
+    dD = np.zeros((m, K, K))
+    dD[np.arange(m), row] = Psi.T[col]
+    dD = dD + dD.transpose(0, 2, 1)
+    if U is not None:
+        dD = U @ dD @ U.T
+    by_level = modes @ dD.reshape(-1, K).T
+    return np.asarray(by_level.reshape(-1, m, K).transpose(0, 2, 1).reshape(-1, m))

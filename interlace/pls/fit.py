@@ -92,7 +92,7 @@ class PLSFit:
 
     @cached_property
     def _conditional(self) -> tuple[FloatArray, ...]:
-        self.criterion.decompose(self.optimum.at.phi)
+        self.criterion.decompose(self.optimum.phi)
         blocks = self.criterion.factorization.conditional_blocks()
         back = _factor_bases(self.criterion.relcov)
         return tuple(self.sigma2 * R @ T @ R.T for T, R in zip(blocks, back, strict=True))
@@ -120,7 +120,7 @@ class PLSFit:
         Not profiled over sigma. The block in theta is the Richardson-extrapolated central
         difference of the exact gradient.
         """
-        return hessian_varpar(self.criterion, self.optimum.at.phi, self.sigma2, self.pwrss)
+        return hessian_varpar(self.criterion, self.optimum.phi, self.sigma2, self.pwrss)
 
 
 def profiled_criterion(
@@ -297,7 +297,7 @@ def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
     sigma2 = at.pwrss * scale2 / criterion.nu
     R = at.R[:p, :p]
     G_inverse = linalg.cho_solve((R, False), np.eye(p)) if p else np.zeros((0, 0))
-    phi = relcov.positive(at.phi)
+    phi = optimum.phi
     theta = relcov.from_basis @ phi
     return PLSFit(
         reml=criterion.reml,
@@ -329,11 +329,7 @@ def _term_bases(relcov: RelativeCovariance) -> list[FloatArray]:
 
 def _factor_bases(relcov: RelativeCovariance) -> list[FloatArray]:
     """Block-diagonal R^-1 of each factor, (K, K)."""
-    back = [np.zeros((K, K)) for K in relcov.layout.K]
-    for R_inverse, f, start in zip(_term_bases(relcov), relcov.term_factor, relcov.term_start, strict=True):
-        own = slice(start, start + len(R_inverse))
-        back[f][own, own] = R_inverse
-    return back
+    return relcov.of_factors(_term_bases(relcov))
 
 
 def _modes(relcov: RelativeCovariance, modes: FloatArray) -> tuple[FloatArray, ...]:

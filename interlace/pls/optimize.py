@@ -11,8 +11,8 @@ gradient cannot see: directions in which Lambda is singular.  There the *score m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from interlace.errors import OptimizationError
 
 from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
+from .relcov import lower_factor
 from .terms import FloatArray
 
 # Deviance still to gain at which the search ends. 1e-11 leaves theta within 3e-6 of its standard error.
@@ -64,6 +65,8 @@ class Optimum:
     ----------
     at : Decomposition
         The last evaluation, at the optimum.
+    phi : ndarray of shape (m,)
+        Basis parameters of the optimum without a gauge, diagonal >= 0.
     derivatives : Derivatives
         At the optimum.
     converged : bool
@@ -79,6 +82,7 @@ class Optimum:
     """
 
     at: Decomposition
+    phi: FloatArray
     derivatives: Derivatives
     converged: bool
     expected_decrease: float
@@ -106,9 +110,13 @@ class _Search:
     def noise(self) -> float:
         return NOISE * max(1.0, abs(self.at.objective))
 
-    def evaluate(self, phi: FloatArray) -> Decomposition:
+    def evaluate(self, phi: FloatArray, gauge: Sequence[FloatArray] | None) -> Decomposition:
         self.nfev += 1
-        return self.criterion.decompose(phi)
+        return self.criterion.decompose(phi, gauge)
+
+    def back(self) -> None:
+        """Bring the factorization back from a rejected trial."""
+        self.at = self.evaluate(self.at.phi, self.at.gauge)
 
     def model(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Eigenvalues made positive, eigenvectors, gradient in their coordinates."""
@@ -119,7 +127,7 @@ class _Search:
     def record(self, expected: float) -> None:
         iteration = Iteration(
             objective=self.at.objective,
-            theta=self.criterion.relcov.from_basis @ self.criterion.relcov.positive(self.at.phi),
+            theta=self.criterion.relcov.from_basis @ self.criterion.relcov.triangle(self.at.Lambda),
             gradient_norm=float(np.linalg.norm(self.now.gradient)),
             expected_decrease=expected,
         )
@@ -130,12 +138,21 @@ class _Search:
     def move(self, new: Decomposition, *, learn: bool) -> None:
         """Accept an evaluation and differentiate there; if asked, learn from the change of the gradient."""
         before, step = self.now, new.phi - self.at.phi
-        self.at = new
-        self.now = self.criterion.derivatives(new)
+        self.at = new if learn else self._principal_axes(new)
+        self.now = self.criterion.derivatives(self.at)
         if learn:
             self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
         else:
             self.secant = np.zeros_like(self.secant)
+
+    def _principal_axes(self, new: Decomposition) -> Decomposition:
+        """The same evaluation, its parameters in the principal axes of each Lambda_i Lambda_i'."""
+        relcov = self.criterion.relcov
+        if max(relcov.term_k) == 1:
+            return new
+        axes = [np.linalg.svd(block)[:2] for block in relcov.of_terms(new.Lambda)]
+        gauge = relcov.of_factors([U for U, _ in axes])
+        return replace(new, phi=relcov.pack([np.diag(s) for _, s in axes]), gauge=gauge)
 
 
 def minimize(
@@ -185,7 +202,17 @@ def minimize(
     expected = float(g @ (g / values)) / 2.0
     done = converged or expected < 100.0 * TOLERANCE + search.noise
     message = "optimum certified" if done else f"no optimum within {maxiter} iterations"
-    return Optimum(search.at, search.now, done, expected, len(search.path) - 1, search.nfev, tuple(search.path), message)
+    return Optimum(
+        at=search.at,
+        phi=criterion.relcov.triangle(search.at.Lambda),
+        derivatives=search.now,
+        converged=done,
+        expected_decrease=expected,
+        nit=len(search.path) - 1,
+        nfev=search.nfev,
+        path=tuple(search.path),
+        message=message,
+    )
 
 
 def _descend(search: _Search) -> bool:
@@ -207,7 +234,7 @@ def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArra
     for _ in range(60):
         step = _within(g, values, search.radius)
         predicted = float(g @ step - (step * values) @ step / 2.0)
-        new = search.evaluate(search.at.phi - vectors @ step)
+        new = search.evaluate(search.at.phi - vectors @ step, search.at.gauge)
         gained = search.at.objective - new.objective
         if gained > 1e-4 * predicted or (predicted < search.noise and gained > -search.noise):
             length = float(np.linalg.norm(step))
@@ -226,7 +253,7 @@ def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArra
         if predicted < search.noise / 10.0:
             break
         search.radius = 0.25 * float(np.linalg.norm(step))
-    search.at = search.evaluate(search.at.phi)  # the factorization stood where the last trial was
+    search.back()
     return False
 
 
@@ -260,41 +287,39 @@ def _symmetric_rank_one(secant: FloatArray, before: Derivatives, now: Derivative
 def _round_to_boundary(search: _Search) -> None:
     """Put nearly vanishing singular values of each Lambda_i at zero where that costs nothing."""
     relcov = search.criterion.relcov
-    blocks = relcov.term_blocks(search.at.phi)
     rounded, changed = [], False
-    for block in blocks:
+    for block in relcov.of_terms(search.at.Lambda):
         U, s, _ = np.linalg.svd(block)
         small = s < NEARLY_SINGULAR * max(1.0, float(s[0]))
         changed |= bool((small & (s > 0)).any())
-        rounded.append(lower_factor(U * np.where(small, 0.0, s)) if small.any() else block)
+        rounded.append(U * np.where(small, 0.0, s))
     if not changed:
         return
-    phi = relcov.pack(rounded)
-    new = search.evaluate(phi)
-    if new.objective <= search.at.objective + ROUNDING_COST:
-        search.move(new, learn=False)
-        values, _, g = search.model()
-        search.record(float(g @ (g / values)) / 2.0)
-    else:
-        search.at = search.evaluate(search.at.phi)
+    new = search.evaluate(relcov.triangle(relcov.of_factors(rounded)), None)
+    if new.objective > search.at.objective + ROUNDING_COST:
+        search.back()
+        return
+    search.move(new, learn=False)
+    values, _, g = search.model()
+    search.record(float(g @ (g / values)) / 2.0)
 
 
 def _escape(search: _Search) -> bool:
     """Leave a saddle: step along a direction of Lambda's null space in which the score is negative."""
     relcov = search.criterion.relcov
-    blocks = relcov.term_blocks(search.at.phi)
+    blocks = relcov.of_terms(search.at.Lambda)
     for i, (lowest, direction) in enumerate(boundary_curvature(search.criterion, search.at, search.now)):
         if not lowest < -np.sqrt(TOLERANCE):
             continue
         for size in (0.3, 0.1, 0.03, 0.01, 1e-3):
-            longer = np.column_stack([blocks[i], size * direction])
-            trial = [*blocks[:i], lower_factor(longer), *blocks[i + 1 :]]
-            new = search.evaluate(relcov.pack(trial))
+            longer = lower_factor(np.column_stack([blocks[i], size * direction]))
+            trial = relcov.of_factors([*blocks[:i], longer, *blocks[i + 1 :]])
+            new = search.evaluate(relcov.triangle(trial), None)
             if new.objective < search.at.objective - search.noise:
                 search.move(new, learn=False)
                 search.radius = 1.0
                 return True
-        search.at = search.evaluate(search.at.phi)
+        search.back()
     return False
 
 
@@ -307,23 +332,12 @@ def boundary_curvature(
     """
     relcov = criterion.relcov
     found = []
-    terms = zip(relcov.term_blocks(at.phi), relcov.term_factor, relcov.term_start, strict=True)
-    for block, f, start in terms:
+    for block, score in zip(relcov.of_terms(at.Lambda), relcov.of_terms(now.scores), strict=True):
         U, s, _ = np.linalg.svd(block)
         null = U[:, s <= 1e-8 * max(1.0, float(s[0]))]
         if not null.shape[1]:
             found.append((np.inf, np.zeros(len(block))))
             continue
-        own = slice(start, start + len(block))
-        values, vectors = np.linalg.eigh(null.T @ now.scores[f][own, own] @ null)
+        values, vectors = np.linalg.eigh(null.T @ score @ null)
         found.append((float(values[0]), null @ vectors[:, 0]))
     return found
-
-
-def lower_factor(root: FloatArray) -> FloatArray:
-    """Lower triangular L, diagonal >= 0, with ``L L' = root root'``."""
-    R = np.linalg.qr(root.T, mode="r")
-    k = len(root)
-    lower = np.zeros((k, k))
-    lower[:, : len(R)] = R.T
-    return np.asarray(lower * np.where(np.diagonal(lower) < 0, -1.0, 1.0))

@@ -10,6 +10,11 @@ Two coordinate systems for the covariance parameters:
 
 ``Lambda_i(phi) = R_i Lambda_i(theta)`` with ``R_i`` lower triangular, so phi is linear in theta.
 
+The search for the optimum works in a third one, a *gauge*: ``Lambda_f = U_f Psi_f`` with U_f
+orthogonal and Psi_f a triangle of parameters.  Lambda is then no longer triangular, only
+``Lambda Lambda'`` matters.  In the principal axes of the current estimate the triangle has no
+small pivot above a large entry, which would bend the criterion into a curved valley.
+
 All terms on one grouping factor share a block: ``K`` columns per level and one K x K
 block-diagonal ``Lambda_f``.  ``(x || g)`` is then as cheap as ``(x | g)``.
 """
@@ -119,13 +124,28 @@ class RelativeCovariance:
         key = self.factor * (1 + max(self.layout.K)) + self.col
         return np.asarray(key[:, None] == key)
 
-    def Lambda(self, phi: FloatArray) -> list[FloatArray]:
-        """Blocks of Lambda, one (K, K) array per factor."""
+    def Lambda(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> list[FloatArray]:
+        """Blocks of Lambda, one (K, K) array per factor; lower triangular without a gauge."""
         blocks = []
-        for K, own in zip(self.layout.K, self.of_factor, strict=True):
+        for f, (K, own) in enumerate(zip(self.layout.K, self.of_factor, strict=True)):
             block = np.zeros((K, K))
             block[self.row[own], self.col[own]] = phi[own]
-            blocks.append(block)
+            blocks.append(block if gauge is None else gauge[f] @ block)
+        return blocks
+
+    def of_terms(self, factor_blocks: Sequence[FloatArray]) -> list[FloatArray]:
+        """Blocks per term, (k, k), out of blocks per factor."""
+        blocks = []
+        for k, f, start in zip(self.term_k, self.term_factor, self.term_start, strict=True):
+            blocks.append(factor_blocks[f][start : start + k, start : start + k])
+        return blocks
+
+    def of_factors(self, term_blocks: Sequence[FloatArray]) -> list[FloatArray]:
+        """Block-diagonal blocks per factor, (K, K), from blocks per term."""
+        blocks = [np.zeros((K, K)) for K in self.layout.K]
+        for block, f, start in zip(term_blocks, self.term_factor, self.term_start, strict=True):
+            own = slice(start, start + len(block))
+            blocks[f][own, own] = block
         return blocks
 
     def term_blocks(self, triangle: FloatArray) -> list[FloatArray]:
@@ -141,9 +161,9 @@ class RelativeCovariance:
         """Parameters from lower-triangular blocks per term."""
         return np.concatenate([block.T[np.triu_indices(len(block))] for block in term_blocks])
 
-    def positive(self, phi: FloatArray) -> FloatArray:
-        """The same Lambda Lambda' with every diagonal entry >= 0 (columns change sign)."""
-        return self.pack([block * np.where(np.diagonal(block) < 0, -1.0, 1.0) for block in self.term_blocks(phi)])
+    def triangle(self, Lambda: Sequence[FloatArray]) -> FloatArray:
+        """phi with non-negative diagonals for which Lambda Lambda' is that of the given (K, K) blocks."""
+        return self.pack([lower_factor(block) for block in self.of_terms(Lambda)])
 
 
 def relative_covariance(
@@ -189,3 +209,21 @@ def relative_covariance(
         col=np.array(col, dtype=np.intp),
         to_basis=to_basis,
     )
+
+
+def lower_factor(root: FloatArray) -> FloatArray:
+    """Lower triangular L, diagonal >= 0, with ``L L' = root root'``.
+
+    Parameters
+    ----------
+    root : ndarray of shape (k, r)
+        Any root of the matrix to be factorised.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+    """
+    R = np.linalg.qr(root.T, mode="r")
+    lower = np.zeros((len(root), len(root)))
+    lower[:, : len(R)] = R.T
+    return np.asarray(lower * np.where(np.diagonal(lower) < 0, -1.0, 1.0))
