@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from interlace.pls import RandomTerm
 from interlace.pls.fit import fit_criterion, snapshot
 from interlace.tests.oracle import by_definition, lower_triangles
-from interlace.tests.strategies import SOLVERS, designs, thetas
-
-settings.register_profile("laws", deadline=None, derandomize=True, max_examples=60)
-settings.load_profile("laws")
+from interlace.tests.strategies import LAWS, SOLVERS, designs, thetas
 
 # Inverting V0 as it stands costs digits: its condition number reaches 1e4 at the thetas drawn, and the
 # oracle has no other defence than 16 digits.
@@ -56,6 +53,7 @@ def assert_same_fit(found, expected, *, c=1.0, delta=0.0, scale=1.0):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@LAWS
 @given(st.data())
 def test_everything_is_what_the_definition_says(solver, data):
     design = data.draw(some_designs)
@@ -74,6 +72,7 @@ def test_everything_is_what_the_definition_says(solver, data):
         assert_close(ours, expected.sigma2 * theirs @ theirs.T, DEFINITION)
 
 
+@LAWS
 @given(st.data())
 def test_solvers_agree(data):
     design = data.draw(some_designs)
@@ -90,6 +89,7 @@ def test_solvers_agree(data):
         assert_close(design.criterion(solver).gradient(theta), gradient, 1e-8)
 
 
+@LAWS
 @given(some_designs)
 def test_theta_zero_is_ordinary_least_squares(design):
     n, p = design.X.shape
@@ -104,6 +104,7 @@ def test_theta_zero_is_ordinary_least_squares(design):
     assert not any(b.any() for b in zero.b)
 
 
+@LAWS
 @given(st.data())
 def test_weight_two_is_a_row_twice(data):
     design = data.draw(designs(weighted=False))
@@ -116,12 +117,14 @@ def test_weight_two_is_a_row_twice(data):
         assert_close(one, other, DEFINITION)
 
 
+@LAWS
 @given(some_designs, some_seed)
 def test_order_of_rows_does_not_matter(design, seed):
     rows = np.random.default_rng(seed).permutation(len(design.y))
     assert_same_fit(design.take(rows).fit(), design.fit())
 
 
+@LAWS
 @given(some_designs, some_seed)
 def test_order_of_levels_does_not_matter(design, seed):
     rng = np.random.default_rng(seed)
@@ -136,6 +139,7 @@ def test_order_of_levels_does_not_matter(design, seed):
         assert_close(ours[orders[term.factor]], theirs, OF_STANDARD_ERROR, scale=np.sqrt(expected.sigma2))
 
 
+@LAWS
 @given(some_designs, st.floats(-6.0, 6.0), st.booleans(), some_seed)
 def test_response_may_be_scaled_and_shifted_along_X(design, log_scale, negative, seed):
     c = (-1.0 if negative else 1.0) * 10.0**log_scale
@@ -145,6 +149,7 @@ def test_response_may_be_scaled_and_shifted_along_X(design, log_scale, negative,
     assert_same_fit(moved.fit(), design.fit(), c=c, delta=delta)
 
 
+@LAWS
 @given(some_designs)
 def test_large_mean_does_not_matter(design):
     expected = design.fit()
@@ -154,12 +159,14 @@ def test_large_mean_does_not_matter(design):
     assert found.sigma2 == pytest.approx(expected.sigma2, rel=1e-3)
 
 
+@LAWS
 @given(some_designs, st.lists(st.integers(-6, 6), min_size=3, max_size=3))
 def test_units_of_fixed_effects_do_not_matter(design, powers):
     scale = 10.0 ** np.array(powers[: design.X.shape[1]])
     assert_same_fit(design.changed(X=design.X * scale).fit(), design.fit(), scale=scale)
 
 
+@LAWS
 @given(some_designs, st.lists(st.integers(-6, 6), min_size=3, max_size=3))
 def test_units_of_random_slopes_do_not_matter(design, powers):
     scales = [10.0 ** np.array(powers[: term.k]) for term in design.terms]
@@ -171,6 +178,7 @@ def test_units_of_random_slopes_do_not_matter(design, powers):
         assert_close(ours * s, theirs, OF_STANDARD_ERROR, scale=np.sqrt(expected.sigma2))
 
 
+@LAWS
 @given(some_designs)
 def test_search_only_goes_down_and_ends_certified(design):
     found = design.fit()
@@ -181,6 +189,7 @@ def test_search_only_goes_down_and_ends_certified(design):
     assert found.objective <= found.criterion(np.zeros(len(found.theta))) + OBJECTIVE
 
 
+@LAWS
 @given(st.data())
 def test_no_other_theta_is_better(data):
     design = data.draw(some_designs)
