@@ -6,10 +6,10 @@ PY := .venv/bin/python
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types doctest docs bench clean
+.PHONY: help demo test lint format types doctest docs bench bench-growth bench-peers clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile | expand -t 24
 
 .venv/ready: pyproject.toml setup.cfg .ci/setup
 	@bash .ci/setup
@@ -43,10 +43,17 @@ docs: .venv/ready-docs ## build the documentation; a warning is an error
 	@$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: .venv/ready ## measure time
-	@$(ONE_THREAD) $(PY) -m pytest -q -m bench benchmarks
+bench: .venv/ready ## time eight cases on every engine present, one thread each: benchmarks/results/table.md
+	@$(ONE_THREAD) $(PY) benchmarks/run.py
+	@$(ONE_THREAD) $(PY) benchmarks/floor.py
+
+bench-growth: .venv/ready ## time and memory against rows and levels, as plots in benchmarks/results
+	@$(ONE_THREAD) $(PY) benchmarks/growth.py
+
+bench-peers: .venv/ready ## install R's lme4 and the Python peers into environments of their own, for bench
+	@PYTHON=$(abspath $(PY)) bash benchmarks/make-peers.sh
 
 clean: ## remove what the other commands made
-	@rm -rf .venv demo docs/_build docs/reference/generated build dist .coverage htmlcov *.egg-info \
-	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .tox
+	@rm -rf .venv demo benchmarks/cache benchmarks/peers docs/_build docs/reference/generated \
+	    build dist .coverage htmlcov *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .tox
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,8 @@
 """One table, written once and read by every engine: a folder with one binary file per column.
 
-Text would cost minutes for a million rows and digits besides. R reads the same files with ``readBin``
-(``worker.R``). Numbers are little-endian float64; a grouping column is int32 codes (zero-based) and a text file
-with its levels, one a line.
+Text would cost minutes for a million rows, and digits besides. R reads the same files with ``readBin``
+(``worker.R``). Numbers are little-endian float64; a grouping column is int32 codes (zero-based) and a text
+file with its levels, one a line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def write_table(folder: Path, frame: pd.DataFrame, model: dict[str, Any]) -> Non
     kinds = [f"{name}\t{_write_column(folder, str(name), frame[name])}" for name in frame.columns]
     (folder / "columns.tsv").write_text("\n".join(kinds) + "\n")
     (folder / "formula.txt").write_text(model["formula"] + "\n")
-    (folder / "model.json").write_text(json.dumps(model))  # last: its presence says that the table is whole
+    record = json.dumps({**model, "rows": len(frame)})
+    (folder / "model.json").write_text(record)  # last: its presence says that the table is whole
 
 
 def _write_column(folder: Path, name: str, column: pd.Series) -> str:
@@ -34,7 +35,7 @@ def _write_column(folder: Path, name: str, column: pd.Series) -> str:
 
 
 def read_table(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The frame (numbers and categories) and the model."""
+    """Return the frame (numbers and categories) and the model."""
     lines = (folder / "columns.tsv").read_text().split("\n")
     kinds = dict(line.split("\t") for line in lines if line)
     frame = pd.DataFrame({name: _read_column(folder, name, kind) for name, kind in kinds.items()})

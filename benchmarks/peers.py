@@ -1,8 +1,8 @@
 """The engines: where each lives, what it can fit, and how it is called.
 
-An adapter turns a frame into what its engine reads best (that is not timed), returns a function that fits, and
-reads the REML criterion (−2 log restricted likelihood) and the number of evaluations off the fitted object. Engines
-are imported in their adapter's constructor, in the worker's process only.
+An adapter turns a frame into what its engine reads best (that is not timed), returns a function that fits,
+and reads the REML criterion (−2 log restricted likelihood) and the number of evaluations off the fitted
+object. Engines are imported in their adapter's constructor, in the worker's process only.
 """
 
 from __future__ import annotations

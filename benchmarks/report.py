@@ -16,12 +16,12 @@ SAME = 1e-6  # of the criterion (−2 log likelihood): within this of the best, 
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Times with ratios, then one row per fit with memory, evaluations and criterion."""
+    """Write times with ratios, then one row per fit with memory, evaluations and criterion."""
     return "\n".join([_machine(results), "", *_times(results), "", *_details(results), ""])
 
 
 def best_criterion(case: dict[str, Any]) -> float:
-    """The lowest criterion that any engine reached."""
+    """Return the lowest criterion that any engine reached."""
     reached = [fit["criterion"] for fit in case["fits"].values() if fit["status"] == "ok"]
     return min((value for value in reached if math.isfinite(value)), default=math.nan)
 

@@ -4,8 +4,9 @@
     python benchmarks/run.py --ours                     interlace alone
     python benchmarks/run.py --cases sleepstudy nested --engines interlace lme4 --rounds 1
 
-Every fit has its own process. A round goes through the engines one after the other, so that a machine that slows
-down slows all of them; the figure is the median over the rounds. Writes ``results/NAME.json`` and ``.md``.
+Every fit has its own process. A round goes through the engines one after the other, so that a machine that
+slows down slows all of them; the figure is the median over the rounds. Writes ``results/NAME.json`` and
+``results/NAME.md``.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def run_case(
     dict
         ``case`` (name, title, formula, rows), ``fits``: engine → summary over the rounds.
     """
-    rows = len(case.make())
+    rows = case.rows()
     runs: dict[str, list[dict[str, Any]]] = {
         engine.name: [] for engine in engines if engine.takes(list(case.random), rows)
     }
@@ -94,7 +95,7 @@ def summarize(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def machine(limits: Limits) -> dict[str, Any]:
-    """What the numbers depend on."""
+    """Say what the numbers depend on."""
     names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor(),
@@ -114,7 +115,7 @@ def _cpuinfo() -> list[str]:
 
 
 def write(results: dict[str, Any], name: str) -> None:
-    """JSON for the next program, Markdown for the reader; after every case, so that an interrupted run counts."""
+    """Write JSON for programs and Markdown for readers; after every case, so that a broken run counts."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1, allow_nan=True) + "\n")
     (RESULTS / f"{name}.md").write_text(markdown(results))

@@ -1,8 +1,8 @@
 """One engine, one case, one process: read the table, warm up, fit, report one line of JSON.
 
-Runs under the interpreter of the engine's own environment, so it needs nothing but numpy, pandas and the engine.
-The clock runs from formula and frame to the fitted object; imports, reading and a warm-up fit on a tiny table come
-before it. Prints ``ready`` when the clock is about to start: the parent's time limit counts from there.
+Runs under the interpreter of the engine's own environment, so it needs nothing but numpy, pandas and the
+engine. The clock runs from formula and frame to the fitted object; imports, reading and a warm-up fit on a
+tiny table come before it. Prints ``ready`` when the clock starts: the time limit counts from there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from exchange import read_table
 from peers import ADAPTERS
 
@@ -31,7 +30,7 @@ PAGE_KB = 1024.0
 
 
 def memory_mb(key: str) -> float:
-    """``VmRSS`` (now) or ``VmHWM`` (highest since the last reset) of this process, in MiB; nan where unknown."""
+    """Read ``VmRSS`` (now) or ``VmHWM`` (highest since the last reset), in MiB; nan where unknown."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -60,7 +59,7 @@ def warm_up(prepare: Callable[..., Callable[[], Any]]) -> None:
 
 
 def timed(fit: Callable[[], Any]) -> tuple[Any, float, float]:
-    """The fitted object, wall seconds and processor seconds (all threads)."""
+    """Return the fitted object, wall seconds and processor seconds (all threads)."""
     cpu, wall = time.process_time(), time.perf_counter()
     fitted = fit()
     return fitted, time.perf_counter() - wall, time.process_time() - cpu
