@@ -1,5 +1,273 @@
-"""CHOLMOD stub while under construction."""
+"""Factorization of any design by CHOLMOD; the only importer of scikit-sparse.
+
+One symbolic analysis, then a numeric refactorisation per evaluation.  scikit-sparse has two
+generations of interface, 0.4 and 0.5; everything that differs between them is in `_Analysis04`
+and `_Analysis05`.
+"""
+
 from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from interlace.errors import NotPositiveDefiniteError
+
+from .crossproducts import CrossProducts
+from .relcov import Layout
+from .selinv import SelectedInverse
+from .terms import FloatArray, IntArray
+
+# Share of a level's information that its prior must reach for I - M^-1 to keep half of its digits.
+SMALL_SHARE = 1e-8
+
+
+def _load() -> ModuleType | None:
+    try:
+        return importlib.import_module("sksparse.cholmod")
+    except ImportError:
+        return None
+
+
 def available() -> bool:
-    return False
-class CholmodFactorization: ...
+    """Whether scikit-sparse can be imported."""
+    return _load() is not None
+
+
+class _Analysis(Protocol):
+    """What is used of a CHOLMOD factor ``L L' = M[perm][:, perm]``."""
+
+    perm: IntArray
+
+    def refactor(self, M: sparse.csc_array) -> None: ...
+    def solve(self, B: FloatArray) -> FloatArray: ...
+    def L(self) -> sparse.csc_array: ...
+
+
+class _Analysis04:
+    """scikit-sparse 0.4: ``analyze`` gives a Factor that is refactorised in place."""
+
+    def __init__(self, module: ModuleType, M: sparse.csc_array) -> None:
+        self._module = module
+        self._factor = module.analyze(_matrix(M))
+        self.perm = np.asarray(self._factor.P(), dtype=np.intp)
+
+    def refactor(self, M: sparse.csc_array) -> None:
+        try:
+            self._factor.cholesky_inplace(_matrix(M))
+        except self._module.CholmodNotPositiveDefiniteError as error:
+            raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
+
+    def solve(self, B: FloatArray) -> FloatArray:
+        return np.asarray(self._factor.solve_A(B))
+
+    def L(self) -> sparse.csc_array:
+        return sparse.csc_array(self._factor.L())
+
+
+class _Analysis05:
+    """scikit-sparse 0.5: a symbolic CholeskyFactor.
+
+    ``factorize`` leaves a factor simplicial for good, so the symbolic object stays pristine and each
+    evaluation factorises a copy of it.
+    """
+
+    def __init__(self, module: ModuleType, M: sparse.csc_array) -> None:
+        self._module = module
+        self._symbolic = module.CholeskyFactor(_matrix(M), lower=True)
+        self._factor = self._symbolic
+        self.perm = np.asarray(self._symbolic.get_perm(), dtype=np.intp)
+
+    def refactor(self, M: sparse.csc_array) -> None:
+        self._factor = self._symbolic.copy()
+        try:
+            self._factor.factorize(_matrix(M), ldl=False)
+        except self._module.CholmodNotPositiveDefiniteError as error:
+            raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
+
+    def solve(self, B: FloatArray) -> FloatArray:
+        return np.asarray(self._factor.solve(B, system="A"))
+
+    def L(self) -> sparse.csc_array:
+        return sparse.csc_array(self._factor.L)
+
+
+def _analyze(M: sparse.csc_array) -> _Analysis:
+    module = _load()
+    if module is None:
+        raise ValueError(
+            'solver="cholmod" needs scikit-sparse, which is not installed. '
+            'Install it (pip install "interlace[cholmod]"), or use solver="auto" or "blocked".'
+        )
+    return _Analysis05(module, M) if hasattr(module, "CholeskyFactor") else _Analysis04(module, M)
+
+
+def _matrix(M: sparse.csc_array) -> sparse.csc_matrix:
+    """scikit-sparse checks for the older class, and warns about any other."""
+    return sparse.csc_matrix((M.data, M.indices, M.indptr), shape=M.shape)
+
+
+class CholmodFactorization:
+    """Sparse Cholesky factorization of the whole of ``Lambda' A Lambda + I``.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        Cross-products.
+    layout : Layout
+        Columns of Z.
+
+    Raises
+    ------
+    ValueError
+        If scikit-sparse is not installed.
+    """
+
+    solver = "cholmod"
+
+    def __init__(self, cp: CrossProducts, layout: Layout) -> None:
+        self.layout = layout
+        self._rows_per_level = [cp.n / levels for levels in layout.n_levels]
+        self._pairs, self._M = _block_pattern(sparse.csc_array(cp.A), layout)
+        self._identity = [np.eye(K) for K in layout.K]
+        self._fill(self._identity)
+        self._analysis = _analyze(self._M)
+        self._analysis.refactor(self._M)
+        L = self._analysis.L()
+        L.sort_indices()
+        self._plan = SelectedInverse(L)
+        self._column_counts = np.diff(L.indptr)
+        inverse_perm = np.empty(layout.q, dtype=np.intp)
+        inverse_perm[self._analysis.perm] = np.arange(layout.q)
+        self._own = [self._positions(inverse_perm, f) for f in range(len(layout.K))]
+
+    def predicted_cost(self) -> float:
+        """Floating-point operations of a factorization and selected inverse, in dense equivalents."""
+        return 3.0 * float((self._column_counts.astype(float) ** 2).sum())
+
+    def _positions(self, inverse_perm: IntArray, f: int) -> IntArray:
+        """Where the selected inverse holds the diagonal blocks of factor f, (n_levels, K, K)."""
+        own = inverse_perm[np.arange(self.layout.starts[f], self.layout.starts[f + 1])].reshape(-1, self.layout.K[f])
+        return self._plan.entries(own[:, :, None], own[:, None, :])
+
+    def _fill(self, Lambda: Sequence[FloatArray]) -> None:
+        """Write ``Lambda' A Lambda + I`` into M."""
+        for (f, g), (blocks, at) in self._pairs.items():
+            values = Lambda[f].T @ blocks @ Lambda[g]
+            if f == g:  # diagonal blocks come first
+                values[: self.layout.n_levels[f]] += np.eye(self.layout.K[f])
+            self._M.data[at] = values
+
+    def update(self, Lambda: Sequence[FloatArray]) -> None:
+        """Refactorise."""
+        self._Lambda = list(Lambda)
+        self._refactor(self._Lambda)
+
+    def _refactor(self, Lambda: Sequence[FloatArray]) -> None:
+        self._fill(Lambda)
+        self._analysis.refactor(self._M)
+        self._L: sparse.csc_array | None = None
+        self._inverse: list[FloatArray] | None = None
+
+    def _factor(self) -> sparse.csc_array:
+        if self._L is None:
+            self._L = self._analysis.L()
+            self._L.sort_indices()
+        return self._L
+
+    def logdet(self) -> float:
+        """log |M|."""
+        L = self._factor()
+        return float(2.0 * np.log(L.data[L.indptr[:-1]]).sum())
+
+    def conditional(self, B: FloatArray) -> FloatArray:
+        """T B."""
+        return self._times(self._Lambda, self._analysis.solve(self._times([block.T for block in self._Lambda], B)))
+
+    def _times(self, blocks: Sequence[FloatArray], B: FloatArray) -> FloatArray:
+        out = np.empty(B.shape)
+        for own, K, block in zip(self.layout.slices, self.layout.K, blocks, strict=True):
+            out[own] = (block @ B[own].reshape(-1, K, B.shape[1])).reshape(-1, B.shape[1])
+        return out
+
+    def _inverse_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of M^-1, (n_levels, K, K) per factor."""
+        if self._inverse is None:
+            Z = self._plan(self._factor())
+            self._inverse = [Z[at] for at in self._own]
+        return self._inverse
+
+    def conditional_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of T."""
+        return [block @ M @ block.T for block, M in zip(self._Lambda, self._inverse_blocks(), strict=True)]
+
+    def information(self) -> list[FloatArray]:
+        """Sums of the diagonal blocks of Z' V0^-1 Z.
+
+        ``Lambda^-T (I - M^-1) Lambda^-1``; where Lambda is (nearly) singular it is evaluated at a
+        Lambda whose singular values are just large enough, which changes the result by less than
+        the rounding errors of the direct formula.
+        """
+        safe = [_no_smaller(block, (SMALL_SHARE / n) ** 0.5) for block, n in zip(self._Lambda, self._rows_per_level, strict=True)]
+        moved = any(a is not b for a, b in zip(safe, self._Lambda, strict=True))
+        if moved:
+            self._refactor(safe)
+        sums = []
+        for block, M, levels in zip(safe, self._inverse_blocks(), self.layout.n_levels, strict=True):
+            seen = levels * np.eye(len(block)) - M.sum(axis=0)
+            sums.append(np.linalg.solve(block.T, np.linalg.solve(block.T, seen).T))
+        if moved:
+            self._refactor(self._Lambda)
+        return sums
+
+
+def _no_smaller(Lambda: FloatArray, floor: float) -> FloatArray:
+    """A root of ``Lambda Lambda'`` with no singular value below the floor; Lambda itself if it has none."""
+    U, s, Vt = np.linalg.svd(Lambda)
+    if s[-1] >= floor:
+        return Lambda
+    return np.asarray((U * np.maximum(s, floor)) @ Vt)
+
+
+def _block_pattern(
+    A: sparse.csc_array, layout: Layout
+) -> tuple[dict[tuple[int, int], tuple[FloatArray, IntArray]], sparse.csc_array]:
+    """Blocks of A per pair of factors, and a CSC matrix with their (block-closed) pattern.
+
+    Returns
+    -------
+    pairs : dict
+        (f, g) -> blocks (n_blocks, K_f, K_g) and their positions in the data of M. For f == g the
+        diagonal blocks come first, in level order.
+    M : sparse CSC array of shape (q, q)
+        With sorted indices.
+    """
+    found: dict[tuple[int, int], tuple[FloatArray, IntArray, IntArray]] = {}
+    for f in range(len(layout.K)):
+        for g in range(len(layout.K)):
+            entries = A[layout.slices[f], layout.slices[g]].tocoo()
+            level, a = np.divmod(entries.coords[0].astype(np.int64), layout.K[f])
+            other, b = np.divmod(entries.coords[1].astype(np.int64), layout.K[g])
+            keys, block = np.unique(level * layout.n_levels[g] + other, return_inverse=True)
+            values = np.zeros((len(keys), layout.K[f], layout.K[g]))
+            values[block, a, b] = entries.data
+            level, other = np.divmod(keys, layout.n_levels[g])
+            rows = layout.starts[f] + level[:, None] * layout.K[f] + np.arange(layout.K[f])
+            cols = layout.starts[g] + other[:, None] * layout.K[g] + np.arange(layout.K[g])
+            found[f, g] = (values, np.repeat(rows[:, :, None], layout.K[g], 2), np.repeat(cols[:, None], layout.K[f], 1))
+    rows = np.concatenate([rows.ravel() for _, rows, _ in found.values()])
+    cols = np.concatenate([cols.ravel() for _, _, cols in found.values()])
+    # Numbers that survive the sorting: where did entry k go?
+    M = sparse.csc_array((np.arange(1.0, len(rows) + 1), (rows, cols)), shape=A.shape)
+    M.sort_indices()
+    place = np.empty(len(rows), dtype=np.intp)
+    place[M.data.astype(np.intp) - 1] = np.arange(len(rows))
+    pairs, start = {}, 0
+    for pair, (values, _, _) in found.items():
+        pairs[pair] = (values, place[start : start + values.size].reshape(values.shape))
+        start += values.size
+    return pairs, M
