@@ -14,6 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from .terms import FloatArray, RandomTerm
+from .triangular import upper_solve, upper_solve_right
 
 # R's qr() and with it lme4 call a column dependent when less than this part of its norm is new.
 DEPENDENT = 1e-7
@@ -120,9 +121,7 @@ class FixedBasis:
         return np.asarray(self._solve(half.T))
 
     def _solve(self, rhs: FloatArray) -> FloatArray:
-        if not self.R.size:
-            return np.asarray(rhs)
-        return np.asarray(linalg.solve_triangular(self.R, rhs, check_finite=False))
+        return upper_solve(self.R, rhs)
 
     @property
     def logdet_R2(self) -> float:
@@ -156,7 +155,7 @@ def _orthonormal(X: FloatArray) -> tuple[FloatArray, FloatArray]:
     if R is None:
         Q, R = linalg.qr(X, mode="economic", check_finite=False)
         return Q, R
-    return linalg.solve_triangular(R, X.T, trans="T", check_finite=False).T, R
+    return upper_solve_right(X, R), R
 
 
 def term_basis(term: RandomTerm, weights: FloatArray | None) -> FloatArray:

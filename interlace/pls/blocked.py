@@ -19,6 +19,7 @@ from .nested import absorbed, diagonal_blocks
 from .relcov import Layout
 from .schur import WeightedGram
 from .terms import FloatArray
+from .triangular import symmetric_from_lower
 
 # Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
 DENSE_SHARE = 0.2
@@ -61,20 +62,22 @@ class BlockedFactorization:
         self._Lambda = list(Lambda)
         self._H, self._logdet = absorbed(self._A11, Lambda[0])
         self._G = self._first.absorb(self._A22, self._A11, self._H)
+        scalar = all(len(block) == 1 for block in Lambda[1:])
+        self._scale = (
+            np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels) if scalar else None
+        )
         S = self._two_sided(self._G)
         S.flat[:: S.shape[0] + 1] += 1.0
-        self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=0, overwrite_a=1)
+        self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
         if info:
             raise NotPositiveDefiniteError("the Schur complement is not positive definite in floating point.")
         self._logdet += 2.0 * float(np.log(np.diagonal(self._L)).sum())
-        self._T22: FloatArray | None = None
         self._S_inverse: FloatArray | None = None
 
     def _two_sided(self, G: FloatArray) -> FloatArray:
         """Lambda2' G Lambda2, lower triangle, in Fortran order."""
-        if all(len(block) == 1 for block in self._Lambda[1:]):
-            scale = np.repeat([block[0, 0] for block in self._Lambda[1:]], self._rest.n_levels)
-            return np.asfortranarray(G * (scale[:, None] * scale))
+        if self._scale is not None:
+            return np.asfortranarray(G * self._scale * self._scale[:, None])
         half = self._from_left(G, [block.T for block in self._Lambda[1:]])
         return np.asfortranarray(self._from_left(half.T, [block.T for block in self._Lambda[1:]]))
 
@@ -95,23 +98,30 @@ class BlockedFactorization:
         H = self._H
         b1 = B[:q1]
         x1 = _by_block(H, b1)
-        b2 = self._from_left(B[q1:] - self._first.transpose_times(x1), [block.T for block in self._Lambda[1:]])
+        b2 = self._from_left(
+            B[q1:] - self._first.transpose_times(x1), [block.T for block in self._Lambda[1:]]
+        )
         x2 = self._from_left(_solve(self._L, b2), self._Lambda[1:])
         x1 = _by_block(H, b1 - self._first.times(x2))
         return np.concatenate([x1, x2])
 
-    def _rest_inverse(self) -> tuple[FloatArray, FloatArray]:
-        """S^-1 and T22 = Lambda2 S^-1 Lambda2', both in full."""
-        if self._T22 is None or self._S_inverse is None:
-            inverse, _ = linalg.lapack.dpotri(self._L, lower=1)
-            self._S_inverse = _symmetric(inverse)
-            half = self._from_left(self._S_inverse, self._Lambda[1:])
-            self._T22 = self._from_left(half.T, self._Lambda[1:])
-        return self._S_inverse, self._T22
+    def _rest_inverse(self) -> FloatArray:
+        """S^-1, lower triangle, zeros above."""
+        if self._S_inverse is None:
+            self._S_inverse, _ = linalg.lapack.dpotri(self._L, lower=1)
+        return self._S_inverse
+
+    def _T22(self) -> FloatArray:
+        """Lambda2 S^-1 Lambda2', lower triangle at least; in full unless all blocks are scalars."""
+        inverse = self._rest_inverse()
+        if self._scale is not None:
+            return np.asarray((inverse.T * self._scale * self._scale[:, None]).T)
+        half = self._from_left(symmetric_from_lower(inverse), self._Lambda[1:])
+        return self._from_left(half.T, self._Lambda[1:])
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of T."""
-        _, T22 = self._rest_inverse()
+        T22 = self._full(self._T22())
         Q = self._first.quadratic_blocks(T22)
         first = self._H + self._H @ Q @ self._H
         rest = [
@@ -120,20 +130,26 @@ class BlockedFactorization:
         ]
         return [first, *rest]
 
+    def _full(self, T22: FloatArray) -> FloatArray:
+        return T22 if self._scale is None else symmetric_from_lower(T22)
+
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
-        S_inverse, T22 = self._rest_inverse()
+        T22 = self._T22()
         left = np.eye(self.layout.K[0]) - self._A11 @ self._H
+        if self._first.wants_full:
+            T22 = self._full(T22)
         first = (left @ self._A11).sum(axis=0) - self._first.quadratic_sum(T22, left)
-        return [first, *(self._rest_information(i, S_inverse) for i in range(len(self._rest.K)))]
+        return [first, *(self._rest_information(i) for i in range(len(self._rest.K)))]
 
-    def _rest_information(self, i: int, S_inverse: FloatArray) -> FloatArray:
+    def _rest_information(self, i: int) -> FloatArray:
         own, levels, K = self._rest.slices[i], self._rest.n_levels[i], self._rest.K[i]
         Lambda = self._Lambda[i + 1]
         if np.linalg.svd(Lambda, compute_uv=False)[-1] > SMALL_PIVOT:
-            seen = levels * np.eye(K) - _own_blocks(S_inverse, own, levels, K).sum(axis=0)
+            lower = _own_blocks(self._rest_inverse(), own, levels, K).sum(axis=0)
+            seen = levels * np.eye(K) - symmetric_from_lower(lower)
             return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
-        G = _symmetric(self._G)
+        G = symmetric_from_lower(np.tril(self._G))
         V = linalg.solve_triangular(
             self._L, self._from_left(G[:, own], [block.T for block in self._Lambda[1:]]), lower=True
         )
@@ -145,6 +161,7 @@ class _First:
     """The blocks A12 between the first factor and the rest, and what is done with them."""
 
     A12: FloatArray | sparse.csr_array
+    wants_full = True  # whether `quadratic_sum` reads both triangles of T22
 
     def times(self, x2: FloatArray) -> FloatArray:
         """A12 x2."""
@@ -187,6 +204,8 @@ class _Dense(_First):
 class _SparseScalar(_First):
     """A12 sparse, one column per level of the first factor."""
 
+    wants_full = False
+
     def __init__(self, A12: sparse.csr_array) -> None:
         self.A12 = A12
         self._gram = WeightedGram(A12)
@@ -194,14 +213,14 @@ class _SparseScalar(_First):
     def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
         h, left = H[:, 0, 0], 1.0 - A11[:, 0, 0] * H[:, 0, 0]
         removed, self._gradient_gram = self._gram(np.column_stack([h, left**2]))
-        return A22 - removed
+        return np.asarray(A22.T - removed)  # A22 is symmetric; its transpose has the order of `removed`
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
 
     def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
-        gram = self._gradient_gram  # lower triangle: twice its product, less the diagonal
-        total = 2.0 * np.vdot(T22, gram.T) - np.diagonal(T22) @ np.diagonal(gram)
+        gram = self._gradient_gram  # lower triangle, zeros above: twice the product, less the diagonal
+        total = 2.0 * np.vdot(T22.T, gram.T) - np.diagonal(T22) @ np.diagonal(gram)
         return np.array([[total]])
 
 
@@ -264,12 +283,6 @@ def _own_blocks(matrix: FloatArray, own: slice, levels: int, K: int) -> FloatArr
 def _solve(L: FloatArray, B: FloatArray) -> FloatArray:
     solution, _ = linalg.lapack.dpotrs(L, B, lower=1)
     return np.asarray(solution)
-
-
-def _symmetric(lower: FloatArray) -> FloatArray:
-    """Fill the upper triangle from the lower one."""
-    full = np.tril(lower)
-    return np.asarray(full + np.tril(full, -1).T)
 
 
 def _dense(A: FloatArray | sparse.csr_array) -> FloatArray:

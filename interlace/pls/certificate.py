@@ -76,8 +76,12 @@ def certify(criterion: ProfiledCriterion, optimum: Optimum) -> Certificate:
 
 def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArray:
     relcov = criterion.relcov
-    blocks = [S @ Lambda for S, Lambda in zip(optimum.derivatives.scores, relcov.Lambda(optimum.phi), strict=True)]
-    phi_gradient = np.array([2.0 * blocks[f][a, b] for f, a, b in zip(relcov.factor, relcov.row, relcov.col, strict=True)])
+    blocks = [
+        S @ Lambda for S, Lambda in zip(optimum.derivatives.scores, relcov.Lambda(optimum.phi), strict=True)
+    ]
+    phi_gradient = np.array(
+        [2.0 * blocks[f][a, b] for f, a, b in zip(relcov.factor, relcov.row, relcov.col, strict=True)]
+    )
     return np.asarray(relcov.to_basis.T @ phi_gradient)
 
 

@@ -151,7 +151,9 @@ class CholmodFactorization:
 
     def _positions(self, inverse_perm: IntArray, f: int) -> IntArray:
         """Where the selected inverse holds the diagonal blocks of factor f, (n_levels, K, K)."""
-        own = inverse_perm[np.arange(self.layout.starts[f], self.layout.starts[f + 1])].reshape(-1, self.layout.K[f])
+        own = inverse_perm[np.arange(self.layout.starts[f], self.layout.starts[f + 1])].reshape(
+            -1, self.layout.K[f]
+        )
         return self._plan.entries(own[:, :, None], own[:, None, :])
 
     def _fill(self, Lambda: Sequence[FloatArray]) -> None:
@@ -186,7 +188,9 @@ class CholmodFactorization:
 
     def conditional(self, B: FloatArray) -> FloatArray:
         """T B."""
-        return self._times(self._Lambda, self._analysis.solve(self._times([block.T for block in self._Lambda], B)))
+        return self._times(
+            self._Lambda, self._analysis.solve(self._times([block.T for block in self._Lambda], B))
+        )
 
     def _times(self, blocks: Sequence[FloatArray], B: FloatArray) -> FloatArray:
         out = np.empty(B.shape)
@@ -212,7 +216,10 @@ class CholmodFactorization:
         Lambda whose singular values are just large enough, which changes the result by less than
         the rounding errors of the direct formula.
         """
-        safe = [_no_smaller(block, (SMALL_SHARE / n) ** 0.5) for block, n in zip(self._Lambda, self._rows_per_level, strict=True)]
+        safe = [
+            _no_smaller(block, (SMALL_SHARE / n) ** 0.5)
+            for block, n in zip(self._Lambda, self._rows_per_level, strict=True)
+        ]
         moved = any(a is not b for a, b in zip(safe, self._Lambda, strict=True))
         if moved:
             self._refactor(safe)
@@ -258,7 +265,11 @@ def _block_pattern(
             level, other = np.divmod(keys, layout.n_levels[g])
             rows = layout.starts[f] + level[:, None] * layout.K[f] + np.arange(layout.K[f])
             cols = layout.starts[g] + other[:, None] * layout.K[g] + np.arange(layout.K[g])
-            found[f, g] = (values, np.repeat(rows[:, :, None], layout.K[g], 2), np.repeat(cols[:, None], layout.K[f], 1))
+            found[f, g] = (
+                values,
+                np.repeat(rows[:, :, None], layout.K[g], 2),
+                np.repeat(cols[:, None], layout.K[f], 1),
+            )
     rows = np.concatenate([rows.ravel() for _, rows, _ in found.values()])
     cols = np.concatenate([cols.ravel() for _, _, cols in found.values()])
     # Numbers that survive the sorting: where did entry k go?

@@ -23,6 +23,7 @@ from .derivatives import Derivatives, derivatives
 from .factorization import Factorization
 from .relcov import RelativeCovariance
 from .terms import FloatArray
+from .triangular import upper_solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +65,7 @@ class Decomposition:
     def gamma(self) -> FloatArray:
         """Fixed effects on the orthonormal basis (JSS eq. 51)."""
         p = len(self.R) - 1
-        if p == 0:
-            return np.zeros(0)
-        return np.asarray(linalg.solve_triangular(self.R[:p, :p], self.R[:p, p], check_finite=False))
+        return upper_solve(self.R[:p, :p], self.R[:p, p])
 
     @property
     def modes(self) -> FloatArray:

@@ -53,7 +53,9 @@ class CrossProducts:
 
     def _combine(self, other: CrossProducts, sign: int) -> CrossProducts:
         if self.B.shape != other.B.shape:
-            raise ValueError(f"cross-products of shapes {self.B.shape} and {other.B.shape} do not belong to one model.")
+            raise ValueError(
+                f"cross-products of shapes {self.B.shape} and {other.B.shape} do not belong to one model."
+            )
         return CrossProducts(
             A=self.A + sign * other.A,
             B=self.B + sign * other.B,
@@ -111,7 +113,9 @@ def cross_products(
     return CrossProducts(A=A, B=B, C=Qy.T @ Qy, n=n, sum_log_weights=sum_log_weights)
 
 
-def _dense_Z(factors: Sequence[GroupingFactor], columns: Sequence[FloatArray], layout: Layout, n: int) -> FloatArray:
+def _dense_Z(
+    factors: Sequence[GroupingFactor], columns: Sequence[FloatArray], layout: Layout, n: int
+) -> FloatArray:
     Z = np.zeros((n, layout.q))
     rows = np.arange(n)
     for factor, start, K, values in zip(factors, layout.starts, layout.K, columns, strict=False):

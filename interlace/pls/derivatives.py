@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy import linalg
 
 from .crossproducts import CrossProducts
 from .factorization import Factorization
 from .relcov import RelativeCovariance
 from .terms import FloatArray, IntArray
+from .triangular import upper_solve_right
 
 
 class Evaluated(Protocol):
@@ -98,7 +98,7 @@ def derivatives(
     sigma2 = at.pwrss / nu
     E = cp.B - cp.A @ at.TB  # Z' V0^-1 [X y]
     t = E[:, p] - E[:, :p] @ at.gamma  # Z' e
-    half = _right_solve(at.R[:p, :p], E[:, :p])  # Z' V0^-1 X R_X^-1
+    half = upper_solve_right(E[:, :p], at.R[:p, :p])  # Z' V0^-1 X R_X^-1
     scores = _scores(relcov, factorization.information(), t, half if reml else half[:, :0], sigma2)
 
     gradient, curvature = np.empty(relcov.m), np.zeros((relcov.m, relcov.m))
@@ -125,13 +125,6 @@ def derivatives(
     )
 
 
-def _right_solve(R: FloatArray, B: FloatArray) -> FloatArray:
-    """B R^-1."""
-    if R.size == 0:
-        return B
-    return np.asarray(linalg.solve_triangular(R, B.T, trans="T", check_finite=False).T)
-
-
 def _scores(
     relcov: RelativeCovariance,
     information: Sequence[FloatArray],
@@ -146,7 +139,8 @@ def _scores(
         S = total - modes.T @ modes / sigma2
         if half.shape[1]:
             fixed = half[own].reshape(relcov.layout.n_levels[f], relcov.layout.K[f], -1)
-            S = S - np.tensordot(fixed, fixed, axes=([0, 2], [0, 2]))
+            fixed = fixed.transpose(0, 2, 1).reshape(-1, relcov.layout.K[f])
+            S = S - fixed.T @ fixed
         scores.append((S + S.T) / 2.0)
     return scores
 

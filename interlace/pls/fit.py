@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
 
 from interlace.errors import OptimizationError
 
@@ -19,6 +18,7 @@ from .optimize import Iteration, Optimum, minimize
 from .relcov import RelativeCovariance, relative_covariance
 from .solvers import Solver, choose
 from .terms import FloatArray, GroupingFactor, RandomTerm
+from .triangular import inverse_from_upper, lower_solve_right
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +204,7 @@ def _factor_columns(
         if term.k == 1:
             columns[term.factor].append(Xi / R)
         else:
-            columns[term.factor].append(linalg.solve_triangular(R, Xi.T, trans="T", lower=True, check_finite=False).T)
+            columns[term.factor].append(lower_solve_right(Xi, R))
     return [own[0] if len(own) == 1 else np.hstack(own) for own in columns]
 
 
@@ -296,7 +296,7 @@ def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
     scale2 = basis.scale**2
     sigma2 = at.pwrss * scale2 / criterion.nu
     R = at.R[:p, :p]
-    G_inverse = linalg.cho_solve((R, False), np.eye(p)) if p else np.zeros((0, 0))
+    G_inverse = inverse_from_upper(R)
     phi = optimum.phi
     theta = relcov.from_basis @ phi
     return PLSFit(
@@ -324,7 +324,9 @@ def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
 
 def _term_bases(relcov: RelativeCovariance) -> list[FloatArray]:
     """R_i^-1 of each term: the first column block of ``from_basis`` per term."""
-    return [relcov.from_basis[own, own][:k, :k] for k, own in zip(relcov.term_k, relcov.term_slices, strict=True)]
+    return [
+        relcov.from_basis[own, own][:k, :k] for k, own in zip(relcov.term_k, relcov.term_slices, strict=True)
+    ]
 
 
 def _factor_bases(relcov: RelativeCovariance) -> list[FloatArray]:

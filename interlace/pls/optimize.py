@@ -20,7 +20,7 @@ from interlace.errors import OptimizationError
 
 from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
-from .relcov import lower_factor
+from .relcov import RelativeCovariance, lower_factor
 from .terms import FloatArray
 
 # Deviance still to gain at which the search ends. 1e-11 leaves theta within 3e-6 of its standard error.
@@ -43,18 +43,26 @@ class Iteration:
     ----------
     objective : float
         The criterion.
-    theta : ndarray of shape (m,)
-        lme4's parameters.
     gradient_norm : float
         Euclidean norm of the gradient in basis coordinates, deviance units.
     expected_decrease : float
         Deviance that the quadratic model still promises.
+    Lambda : sequence of ndarray of shape (K, K)
+        Blocks of Lambda per factor, in the bases.
+    relcov : RelativeCovariance
+        The template.
     """
 
     objective: float
-    theta: FloatArray
     gradient_norm: float
     expected_decrease: float
+    Lambda: Sequence[FloatArray]
+    relcov: RelativeCovariance
+
+    @property
+    def theta(self) -> FloatArray:
+        """lme4's parameters, shape (m,)."""
+        return np.asarray(self.relcov.from_basis @ self.relcov.triangle(self.Lambda))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +135,10 @@ class _Search:
     def record(self, expected: float) -> None:
         iteration = Iteration(
             objective=self.at.objective,
-            theta=self.criterion.relcov.from_basis @ self.criterion.relcov.triangle(self.at.Lambda),
             gradient_norm=float(np.linalg.norm(self.now.gradient)),
             expected_decrease=expected,
+            Lambda=self.at.Lambda,
+            relcov=self.criterion.relcov,
         )
         self.path.append(iteration)
         if self.callback is not None:
@@ -272,7 +281,9 @@ def _within(g: FloatArray, values: FloatArray, radius: float) -> FloatArray:
     return np.asarray(step)
 
 
-def _symmetric_rank_one(secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray) -> FloatArray:
+def _symmetric_rank_one(
+    secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray
+) -> FloatArray:
     """Update of the Hessian's missing part so that the last step would have been predicted."""
     missed = now.gradient - before.gradient - (now.hessian + secant) @ step
     along = float(missed @ step)

@@ -1,8 +1,8 @@
 """Weighted Gram matrices ``sum_l w_l a_l a_l'`` of sparse rows, for many sets of weights.
 
 Eliminating a factor with one column per level subtracts such a sum from the rest of the
-system, with weights that change at every evaluation while the rows ``a_l`` never do.  The
-gradient needs a second sum over the same rows, so both are formed in one pass.
+system, with weights that change at every evaluation while the rows ``a_l`` never do; the
+gradient needs a second sum over the same rows.
 
 Rows with few entries are multiplied out once into (position, product) pairs; after that a sum
 is one sparse matrix-vector product.  Rows with many entries go through BLAS.
@@ -50,12 +50,11 @@ class WeightedGram:
         weights : ndarray of shape (rows, r)
             Non-negative weights.
         """
-        sums = self._pairs @ weights[self._short]
         grams = []
-        for j in range(weights.shape[1]):
-            gram = np.array(sums[:, j]).reshape(self.q, self.q).T  # C order, transposed: Fortran without a copy
+        for w in weights.T:
+            gram = (self._pairs @ w[self._short]).reshape(self.q, self.q).T  # Fortran order without a copy
             if len(self._long):
-                rows = self._long_rows * np.sqrt(weights[self._long, j])[:, None]
+                rows = self._long_rows * np.sqrt(w[self._long])[:, None]
                 gram = blas.dsyrk(1.0, rows.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
             grams.append(gram)
         return grams

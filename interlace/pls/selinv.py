@@ -54,7 +54,10 @@ class SelectedInverse:
         self._below = np.diff(self._indptr) - 1
         self._root = self._dense_from()
         self._size = int(self._indptr[self._root])
-        self._keys = np.repeat(np.arange(self._root), self._below[: self._root] + 1) * self.q + self._indices[: self._size]
+        self._keys = (
+            np.repeat(np.arange(self._root), self._below[: self._root] + 1) * self.q
+            + self._indices[: self._size]
+        )
         self._batches = self._schedule()
 
     def _dense_from(self) -> int:
@@ -122,7 +125,9 @@ class SelectedInverse:
         in_root = low >= self._root
         side = self.q - self._root
         found = np.searchsorted(self._keys, np.where(in_root, 0, low * self.q + high))
-        return np.asarray(np.where(in_root, self._size + (high - self._root) * side + (low - self._root), found))
+        return np.asarray(
+            np.where(in_root, self._size + (high - self._root) * side + (low - self._root), found)
+        )
 
 
 def _depth(parent: IntArray, root: int) -> IntArray:
