@@ -92,7 +92,7 @@ def run_sweep(sweep: Sweep, engines: list[Engine], limits: Limits) -> dict[str, 
     for size in sweep.sizes:
         case = sweep.case(size)
         for engine in engines:
-            if _still_in(points[engine.name]) and engine.takes(list(sweep.random), size):
+            if _still_in(points[engine.name]) and engine.takes(list(sweep.random), case.rows()):
                 outcome = {"size": size, **run_worker(engine, case, limits)}
                 points[engine.name].append(outcome)
                 print(f"{sweep.name:8} {size:9} {engine.name:14} {outcome.get('seconds', outcome['status'])}")
