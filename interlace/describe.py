@@ -50,7 +50,8 @@ def _term(design: Design, position: int) -> str:
     labels = design.term_labels[position]
     factor = design.factors[labels.factor]
     name = design.factor_labels[labels.factor].name
-    return f"{name}: {_effects(labels.columns)} for each of {_count(factor.n_levels, 'level')} ({_sizes(factor)})"
+    levels = f"{_count(factor.n_levels, 'level')} ({_sizes(factor)})"
+    return f"{name}: {_effects(labels.columns)} for each of {levels}"
 
 
 def _effects(columns: Sequence[str]) -> str:

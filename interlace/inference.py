@@ -106,7 +106,7 @@ def column_major(factors: Sequence[FloatArray]) -> FloatArray:
 
 
 def natural_jacobian(factors: Sequence[FloatArray], sigma2: float) -> FloatArray:
-    """Derivative of the variances and covariances by (theta, sigma).
+    """Differentiate the variances and covariances by (theta, sigma).
 
     Parameters
     ----------
@@ -163,7 +163,10 @@ def boundary_thetas(factors: Sequence[FloatArray], ranks_lost: Sequence[int]) ->
     ndarray of bool, shape (n_theta,)
         True for the columns of the factors whose pivot vanished, in lme4's order.
     """
-    pieces = [_held_columns(f, lost)[np.triu_indices(len(f))[0]] for f, lost in zip(factors, ranks_lost, strict=True)]
+    pieces = [
+        _held_columns(f, lost)[np.triu_indices(len(f))[0]]
+        for f, lost in zip(factors, ranks_lost, strict=True)
+    ]
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=bool)
 
 
@@ -212,7 +215,7 @@ def columns_in_null(Sigma: FloatArray, null: FloatArray) -> BoolArray:
 def covariance_of_variances(
     hessian: FloatArray, jacobian: FloatArray, held: BoolArray, undefined: BoolArray
 ) -> FloatArray:
-    """Sampling covariance of the variance parameters, by the delta method.
+    """Carry the curvature over to the variance parameters by the delta method.
 
     Parameters
     ----------
@@ -281,7 +284,7 @@ def quadratic_form(left: FloatArray, covariance: FloatArray, right: FloatArray) 
     form = rows @ filled @ columns.T
     blind = np.any(rows[:, missing] != 0, axis=1)[:, None] | np.any(columns[:, missing] != 0, axis=1)[None, :]
     shape = left.shape[:-1] + right.shape[:-1]
-    return np.asarray(np.where(blind, np.nan, form).reshape(shape))
+    return np.where(blind, np.nan, form).reshape(shape)
 
 
 def two_sided_p(statistic: FloatArray, df: float | FloatArray | None = None) -> FloatArray:

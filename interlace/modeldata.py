@@ -14,15 +14,14 @@ from statsmodels.base.data import PandasData
 
 from interlace.design import Design
 from interlace.names import variance_names
-from interlace.persistence import dumps, loads
 from interlace.pls import GroupingFactor, RandomTerm
 
 
 class DesignData(PandasData):
     """The ``data`` attribute of a model: a :class:`~interlace.design.Design` seen by statsmodels.
 
-    The base class would copy, re-check and re-label matrices that the design has already checked and labelled;
-    this one takes them over.
+    The base class would copy, re-check and re-label matrices that the design has already checked and
+    labelled; this one takes them over.
 
     Parameters
     ----------
@@ -77,12 +76,12 @@ class DesignData(PandasData):
 
     @property
     def model_spec(self) -> Any:
-        """patsy's description of the fixed effects, None without a formula (statsmodels >= 0.15)."""
+        """Description of the fixed effects by patsy, None without a formula (statsmodels >= 0.15)."""
         return self.design.design_info
 
     @property
     def design_info(self) -> Any:
-        """patsy's description of the fixed effects, None without a formula (statsmodels 0.14)."""
+        """Description of the fixed effects by patsy, None without a formula (statsmodels 0.14)."""
         return self.design.design_info
 
     @property
@@ -105,20 +104,17 @@ class DesignData(PandasData):
         self.design = _without_rows(self.design)
         self.frame = self.endog = self.exog = None
 
+    # statsmodels leaves patsy's objects out of the pickle and evaluates the formula anew when loading, in
+    # whatever namespace happens to call; a design knows how to store itself.
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        # patsy's objects refuse to be pickled and statsmodels would evaluate the formula anew when loading,
-        # in whatever namespace calls it; the stored state does not depend on either.
-        state["design"] = dumps(self.design)
-        return state
+        return self.__dict__
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
-        self.design = loads(state["design"])
 
 
 def _constant_column(X: NDArray[np.float64]) -> int | None:
-    constant = np.flatnonzero((X == X[:1]).all(axis=0) & (X[0] != 0)) if len(X) else []
+    constant = np.flatnonzero(np.ptp(X, axis=0) == 0 & (X[0] != 0)) if len(X) else []
     return int(constant[0]) if len(constant) else None
 
 

@@ -22,10 +22,10 @@ def variance_names(terms: Sequence[tuple[str, Sequence[str]]]) -> tuple[str, ...
 
     Notes
     -----
-    Every name starts with the grouping factor. The variance of the intercepts is ``g Var`` and their covariance
-    with a slope ``g x slope Cov``, as MixedLM writes them; the variance of a slope is ``g slope Var`` and a
-    covariance of two slopes ``g slope1 x slope2 Cov``, so that the slopes of two factors stay apart. Where a
-    second term would repeat a name, its factor is numbered as lme4 does: ``g.1 Var``.
+    Every name starts with the grouping factor. The variance of the intercepts is ``g Var`` and their
+    covariance with a slope ``g x slope Cov``, as MixedLM writes them; the variance of a slope is ``g slope
+    Var`` and a covariance of two slopes ``g slope1 x slope2 Cov``, so that the slopes of two factors stay
+    apart. Where a second term would repeat a name, its factor is numbered as lme4 does: ``g.1 Var``.
 
     Examples
     --------

@@ -61,15 +61,15 @@ def random_part(codes: IntArray, Xi: FloatArray, b: FloatArray) -> FloatArray:
     return part if seen.all() else np.where(seen, part, 0.0)
 
 
-def chosen_factors(random: bool | str | Collection[str], names: Sequence[str]) -> frozenset[str]:
+def chosen_factors(names: Sequence[str], *, random: bool | str | Collection[str]) -> frozenset[str]:
     """Names of the grouping factors whose random effects enter a prediction.
 
     Parameters
     ----------
-    random : bool or str or collection of str
-        True for all of them, False for none, or the names of some.
     names : sequence of str
         Grouping factors of the model.
+    random : bool or str or collection of str
+        True for all of them, False for none, or the names of some.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def chosen_factors(random: bool | str | Collection[str], names: Sequence[str]) -
 
     Examples
     --------
-    >>> sorted(chosen_factors(True, ["plate", "sample"]))
+    >>> sorted(chosen_factors(["plate", "sample"], random=True))
     ['plate', 'sample']
     """
     if isinstance(random, (bool, np.bool_)):
@@ -140,6 +140,6 @@ def refuse_unseen(factor: str, labels: Sequence[object]) -> None:
     shown = ", ".join(repr(getattr(label, "item", lambda label=label: label)()) for label in labels[:SHOWN])
     more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
     raise LevelError(
-        f"levels of {factor!r} that the fit has not seen: {shown}{more}. Use new_levels='population' to predict "
-        f"them with random effects of zero, or leave {factor!r} out of random=."
+        f"levels of {factor!r} that the fit has not seen: {shown}{more}. Use new_levels='population' to "
+        f"predict them with random effects of zero, or leave {factor!r} out of random=."
     )

@@ -147,7 +147,7 @@ def factor_covariance(design: Design, factor: int, covariances: Sequence[FloatAr
 def singular_sentences(
     design: Design, covariances: Sequence[FloatArray], directions: Sequence[FloatArray]
 ) -> tuple[str, ...]:
-    """What is singular about a fit, one phrase per direction without variance.
+    """Say what is singular about a fit, one phrase per direction without variance.
 
     Parameters
     ----------
@@ -167,12 +167,14 @@ def singular_sentences(
     for labels, Sigma, null in zip(design.term_labels, covariances, directions, strict=True):
         bar = f"({labels.lhs} | {design.factor_labels[labels.factor].name})"
         loads = columns_in_null(Sigma, null)
-        phrases += [f"in {bar} {_phrase(labels.columns, null[:, j], loads[:, j])}" for j in range(null.shape[1])]
+        phrases += [
+            f"in {bar} {_phrase(labels.columns, null[:, j], loads[:, j])}" for j in range(null.shape[1])
+        ]
     return tuple(phrases)
 
 
 def _phrase(columns: Sequence[str], direction: FloatArray, loads: NDArray[np.bool_]) -> str:
-    involved = np.flatnonzero(loads)
+    involved = np.flatnonzero(loads).tolist()
     if len(involved) == 1:
         return f"the variance of {columns[involved[0]]} is 0"
     if len(involved) == 2:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
 from interlace import inference, ranef
 from interlace.design import NewDesign, apply_design
-from interlace.pls import Certificate, PLSFit
+from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.prediction import (
     NewLevels,
     check_new_levels,
@@ -30,6 +31,7 @@ from interlace.summary import build_summary
 
 if TYPE_CHECKING:
     from interlace.model import CrossedLMM
+    from interlace.pls.certificate import Certificate
 
 FloatArray = NDArray[np.float64]
 
@@ -40,8 +42,8 @@ ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_margi
 class CrossedLMMResults(LikelihoodModelResults):
     """A fitted linear mixed model.
 
-    Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the names
-    of the parameters and of the rows.
+    Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the
+    names of the parameters and of the rows.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ class CrossedLMMResults(LikelihoodModelResults):
             f"-2 log-likelihood {self.objective:.4f}; {end}>"
         )
 
-    # ---- Estimates ------------------------------------------------------------------------------------------
+    # ---- Estimates ------------------------------------------------------------------------------
 
     @property
     def fe_names(self) -> list[str]:
@@ -170,7 +172,9 @@ class CrossedLMMResults(LikelihoodModelResults):
     def ngroups(self) -> pd.Series:
         """Number of levels of every grouping factor."""
         design = self.model.design
-        counts = {labels.name: f.n_levels for labels, f in zip(design.factor_labels, design.factors, strict=True)}
+        counts = {
+            labels.name: f.n_levels for labels, f in zip(design.factor_labels, design.factors, strict=True)
+        }
         return pd.Series(counts, dtype=int, name="groups")
 
     @cached_property
@@ -180,7 +184,7 @@ class CrossedLMMResults(LikelihoodModelResults):
         rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in sizes]
         return pd.DataFrame(rows, index=self.ngroups.index, columns=["min", "max", "mean"])
 
-    # ---- How the search ended ---------------------------------------------------------------------------------
+    # ---- How the search ended -------------------------------------------------------------------
 
     @property
     def solver(self) -> str:
@@ -227,7 +231,7 @@ class CrossedLMMResults(LikelihoodModelResults):
         """The searches that were run, as MixedLM lists them: one."""
         return [self.mle_retvals]
 
-    # ---- Inference --------------------------------------------------------------------------------------------
+    # ---- Inference ------------------------------------------------------------------------------
 
     @property
     def normalized_cov_params(self) -> FloatArray:
@@ -383,7 +387,8 @@ class CrossedLMMResults(LikelihoodModelResults):
         r_matrix : array_like, str, tuple or list of str
             As for :meth:`t_test`.
         cov_p, invcov : ndarray, optional
-            Covariance of the parameters, or inverse covariance of the contrasts, to use for the estimated one.
+            Covariance of the parameters, or inverse covariance of the contrasts, to use for the estimated
+            one.
         use_f : bool, optional
             F distribution with ``df_resid`` denominator degrees of freedom for the chi-squared one.
         df_constraints : int, optional
@@ -437,7 +442,9 @@ class CrossedLMMResults(LikelihoodModelResults):
             tests.append((text, np.vstack([rows for name, rows in terms if text in name])))
         tests += list(extra_constraints or ())
         lines = {name: _wald_line(self.wald_test(rows, scalar=scalar)) for name, rows in tests}
-        table = pd.DataFrame.from_dict(lines, orient="index", columns=["statistic", "pvalue", "df_constraint"])
+        table = pd.DataFrame.from_dict(
+            lines, orient="index", columns=["statistic", "pvalue", "df_constraint"]
+        )
         return WaldTestResults(None, "chi2", None, table=table)
 
     def _full_width(self, r_matrix: Any) -> Any:
@@ -455,7 +462,7 @@ class CrossedLMMResults(LikelihoodModelResults):
             )
         return np.pad(contrasts, ((0, 0), (0, k_params - width)))
 
-    # ---- Random effects ---------------------------------------------------------------------------------------
+    # ---- Random effects -------------------------------------------------------------------------
 
     @cached_property
     def random_effects(self) -> dict[str, pd.Series | pd.DataFrame]:
@@ -489,7 +496,13 @@ class CrossedLMMResults(LikelihoodModelResults):
 
     @cached_property
     def _condvar(self) -> tuple[FloatArray, ...]:
-        return tuple(self.pls_fit.condvar_factor())
+        """Conditional covariances per grouping factor, in the design's order of factors."""
+        design, fit = self.model.design, self.pls_fit
+        # The numerical room sorts the factors by size; where it put a factor is known from the factor's
+        # terms.
+        place = {t.factor: f for t, f in zip(design.terms, fit.criterion.relcov.term_factor, strict=True)}
+        covariances = fit.condvar_factor()
+        return tuple(covariances[place[f]] for f in range(len(design.factors)))
 
     def random_effects_by_group(self, factor: str | None = None) -> dict[Any, pd.Series]:
         """Conditional modes in MixedLM's shape: level to Series.
@@ -510,7 +523,9 @@ class CrossedLMMResults(LikelihoodModelResults):
             If there are several factors and none is named.
         """
         if factor is None and len(self.random_effects) > 1:
-            raise ValueError(f"the model has several grouping factors; name one of {list(self.random_effects)!r}")
+            raise ValueError(
+                f"the model has several grouping factors; name one of {list(self.random_effects)!r}"
+            )
         effects = next(iter(self.random_effects.values())) if factor is None else self.random_effects[factor]
         frame = effects.to_frame() if isinstance(effects, pd.Series) else effects
         return {level: frame.loc[level] for level in frame.index}
@@ -537,14 +552,14 @@ class CrossedLMMResults(LikelihoodModelResults):
 
     @cached_property
     def variance_components(self) -> dict[str, float | pd.DataFrame]:
-        """Variance (intercepts only) or covariance matrix of every factor, and the ``"Residual"`` variance."""
+        """Variance (intercepts only) or covariance matrix by factor, and the ``"Residual"`` variance."""
         components: dict[str, float | pd.DataFrame] = {
-            name: float(Sigma.iat[0, 0]) if ranef.is_intercept(list(Sigma.columns)) else Sigma
+            name: float(Sigma.to_numpy()[0, 0]) if ranef.is_intercept(list(Sigma.columns)) else Sigma
             for name, Sigma in self.varcov.items()
         }
         return components | {"Residual": self.scale}
 
-    # ---- Fitted values and prediction -------------------------------------------------------------------------
+    # ---- Fitted values and prediction -----------------------------------------------------------
 
     @cached_property
     def fittedvalues_marginal(self) -> FloatArray:
@@ -584,7 +599,7 @@ class CrossedLMMResults(LikelihoodModelResults):
         random: bool | str | Collection[str] = True,
         new_levels: NewLevels = "error",
     ) -> pd.Series:
-        """Expected responses, for the rows of the fit or for new data.
+        """Compute expected responses, for the rows of the fit or for new data.
 
         Parameters
         ----------
@@ -618,7 +633,7 @@ class CrossedLMMResults(LikelihoodModelResults):
         if not transform:
             raise ValueError("transform=False is not offered: give data with the columns of the formula")
         check_new_levels(new_levels)
-        chosen = chosen_factors(random, self._factor_names())
+        chosen = chosen_factors(self._factor_names(), random=random)
         if data is None:
             return self._predict_fitted_rows(chosen)
         new = apply_design(self.model.design, data, factors=chosen)
@@ -647,7 +662,7 @@ class CrossedLMMResults(LikelihoodModelResults):
                 mean = mean + random_part(new.codes[labels.factor], Xi, b)
         return pd.Series(mean, index=new.index)
 
-    # ---- Presentation and storage -----------------------------------------------------------------------------
+    # ---- Presentation and storage ---------------------------------------------------------------
 
     def summary(
         self,
@@ -695,18 +710,33 @@ class CrossedLMMResults(LikelihoodModelResults):
     def remove_data(self) -> None:
         """Forget the data: the frame and every array with one entry per row, here and in the model.
 
-        ``summary()``, ``conf_int()``, ``random_effects`` and ``predict`` for new data go on working; fitted values
-        and residuals do not.
+        ``summary()``, ``conf_int()``, ``random_effects`` and ``predict`` for new data go on working; fitted
+        values and residuals do not.
         """
         self._settle()
         for name in ROW_ATTRIBUTES:
             self.__dict__.pop(name, None)
-        self.model.remove_data()
+        self.pls_fit = _without_criterion(self.pls_fit)
+        self.model = self.model.without_rows()
 
     def _settle(self) -> None:
-        """Compute what the summary needs and the stored or emptied object can no longer compute."""
-        for name in ("group_sizes", "_covariance", "mle_retvals"):
+        """Compute what a stored or emptied object can no longer compute."""
+        for name in ("group_sizes", "_covariance", "_condvar"):
             getattr(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The criterion holds CHOLMOD's factor, which lives in C, and arrays with a row per observation.
+        self._settle()
+        return self.__dict__ | {"pls_fit": _without_criterion(self.pls_fit)}
+
+    @property
+    def criterion(self) -> ProfiledCriterion:
+        """The criterion that was minimised, as a function of ``theta``; set up anew after loading."""
+        return self.pls_fit.criterion or self.model.criterion(reml=self.reml)
+
+
+def _without_criterion(pls_fit: PLSFit) -> PLSFit:
+    return replace(pls_fit, criterion=None)  # type: ignore[arg-type]
 
 
 def _wald_line(test: ContrastResults) -> list[Any]:
@@ -716,7 +746,7 @@ def _wald_line(test: ContrastResults) -> list[Any]:
 class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
     """Results whose arrays carry the names of parameters and rows; the plain object is ``_results``."""
 
-    _attrs = {
+    _attrs: ClassVar[dict[str, Any]] = {
         "fe_params": ("generic_columns", "xnames"),
         "bse_fe": ("generic_columns", "xnames"),
         "bse_re": ("generic_columns", "variance_names"),
@@ -724,7 +754,7 @@ class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
         "resid_marginal": "rows",
     }
     _wrap_attrs = LikelihoodResultsWrapper._wrap_attrs | _attrs
-    _methods: dict[str, str] = {}
+    _methods: ClassVar[dict[str, str]] = {}
     _wrap_methods = LikelihoodResultsWrapper._wrap_methods | _methods
 
     def __repr__(self) -> str:

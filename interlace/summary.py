@@ -52,7 +52,9 @@ def build_summary(
     ValueError
         If a list of names has the wrong length.
     """
-    names = _named("xname_fe", xname_fe, results.fe_names) + _named("xname_re", xname_re, results.variance_names)
+    names = _named("xname_fe", xname_fe, results.fe_names) + _named(
+        "xname_re", xname_re, results.variance_names
+    )
     summary = Summary()
     summary.add_title(TITLE if title is None else title)
     summary.add_dict(_header(results, yname))
@@ -71,7 +73,9 @@ def _named(keyword: str, given: Sequence[str] | None, default: Sequence[str]) ->
     if given is None:
         return list(default)
     if len(given) != len(default):
-        raise ValueError(f"{keyword} has {len(given)} names; {len(default)} are needed, for {list(default)!r}")
+        raise ValueError(
+            f"{keyword} has {len(given)} names; {len(default)} are needed, for {list(default)!r}"
+        )
     return list(given)
 
 
@@ -108,7 +112,7 @@ def _group_lines(results: CrossedLMMResults) -> dict[str, str]:
 
 
 def groups_table(results: CrossedLMMResults) -> pd.DataFrame:
-    """Number of groups and rows per group of every factor, as text.
+    """Tabulate the number of groups and of rows per group of every factor, as text.
 
     Parameters
     ----------
