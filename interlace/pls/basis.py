@@ -153,8 +153,8 @@ def _orthonormal(X: FloatArray) -> tuple[FloatArray, FloatArray]:
         return X, np.zeros((0, 0))
     R = _gram_factor(X)
     if R is None:
-        Q, R = linalg.qr(X, mode="economic", check_finite=False)
-        return Q, R
+        Q, upper = linalg.qr(X, mode="economic", check_finite=False)
+        return np.asarray(Q), np.asarray(upper)
     return upper_solve_right(X, R), R
 
 

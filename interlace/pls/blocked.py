@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg, sparse
 
-from .crossproducts import CrossProducts
 from interlace.errors import NotPositiveDefiniteError
+
+from .crossproducts import CrossProducts
 from .nested import absorbed, diagonal_blocks
 from .relcov import Layout
 from .schur import WeightedGram
-from .terms import FloatArray
+from .terms import FloatArray, SparseArray
 from .triangular import symmetric_from_lower
 
 # Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
@@ -50,7 +51,8 @@ class BlockedFactorization:
         self._A22 = _dense(cp.A[rest, rest])
         between = cp.A[first, rest]
         size = between.shape[0] * between.shape[1]
-        if sparse.issparse(between) and size > DENSE_SIZE and between.nnz < DENSE_SHARE * size:
+        few = not isinstance(between, np.ndarray) and between.nnz < DENSE_SHARE * size
+        if few and size > DENSE_SIZE:
             self._first: _First = (
                 _SparseScalar(between) if layout.K[0] == 1 else _SparseVector(between, layout.K[0])
             )
@@ -61,7 +63,8 @@ class BlockedFactorization:
         """Absorb the first factor, factorise the Schur complement of the others."""
         self._Lambda = list(Lambda)
         self._H, self._logdet = absorbed(self._A11, Lambda[0])
-        self._G = self._first.absorb(self._A22, self._A11, self._H)
+        self._left = np.eye(self.layout.K[0]) - self._A11 @ self._H
+        self._G = self._first.absorb(self._A22, self._H, self._left)
         scalar = all(len(block) == 1 for block in Lambda[1:])
         self._scale = (
             np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels) if scalar else None
@@ -136,10 +139,9 @@ class BlockedFactorization:
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
         T22 = self._T22()
-        left = np.eye(self.layout.K[0]) - self._A11 @ self._H
         if self._first.wants_full:
             T22 = self._full(T22)
-        first = (left @ self._A11).sum(axis=0) - self._first.quadratic_sum(T22, left)
+        first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(T22)
         return [first, *(self._rest_information(i) for i in range(len(self._rest.K)))]
 
     def _rest_information(self, i: int) -> FloatArray:
@@ -150,17 +152,15 @@ class BlockedFactorization:
             seen = levels * np.eye(K) - symmetric_from_lower(lower)
             return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
         G = symmetric_from_lower(np.tril(self._G))
-        V = linalg.solve_triangular(
-            self._L, self._from_left(G[:, own], [block.T for block in self._Lambda[1:]]), lower=True
-        )
-        V = V.reshape(-1, K)
+        half = self._from_left(G[:, own], [block.T for block in self._Lambda[1:]])
+        V = linalg.solve_triangular(self._L, half, lower=True).reshape(-1, K)
         return np.asarray(_own_blocks(G, own, levels, K).sum(axis=0) - V.T @ V)
 
 
 class _First:
     """The blocks A12 between the first factor and the rest, and what is done with them."""
 
-    A12: FloatArray | sparse.csr_array
+    A12: FloatArray | SparseArray
     wants_full = True  # whether `quadratic_sum` reads both triangles of T22
 
     def times(self, x2: FloatArray) -> FloatArray:
@@ -171,15 +171,15 @@ class _First:
         """A12' x1."""
         return np.asarray(self.A12.T @ x1)
 
-    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
-        """G = A22 - A21 H A12; at least the lower triangle."""
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H``."""
         raise NotImplementedError
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         """Diagonal blocks of A12 T22 A21, (n_levels, K, K)."""
         raise NotImplementedError
 
-    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
         """Sum over levels of left_l [A12 T22 A21]_ll left_l', (K, K)."""
         raise NotImplementedError
 
@@ -191,14 +191,16 @@ class _Dense(_First):
         self.A12 = np.ascontiguousarray(A12)
         self._blocks = self.A12.reshape(-1, K, A12.shape[1])
 
-    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        self._left = left
         return A22 - self.A12.T @ _by_block(H, self.A12)
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         return np.asarray((self.A12 @ T22).reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
 
-    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
-        return np.asarray((left @ self.quadratic_blocks(T22) @ left.transpose(0, 2, 1)).sum(axis=0))
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)
+        return np.asarray(blocks.sum(axis=0))
 
 
 class _SparseScalar(_First):
@@ -206,19 +208,18 @@ class _SparseScalar(_First):
 
     wants_full = False
 
-    def __init__(self, A12: sparse.csr_array) -> None:
+    def __init__(self, A12: SparseArray) -> None:
         self.A12 = A12
         self._gram = WeightedGram(A12)
 
-    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
-        h, left = H[:, 0, 0], 1.0 - A11[:, 0, 0] * H[:, 0, 0]
-        removed, self._gradient_gram = self._gram(np.column_stack([h, left**2]))
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        removed, self._gradient_gram = self._gram(np.column_stack([H[:, 0, 0], left[:, 0, 0] ** 2]))
         return np.asarray(A22.T - removed)  # A22 is symmetric; its transpose has the order of `removed`
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
 
-    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
         gram = self._gradient_gram  # lower triangle, zeros above: twice the product, less the diagonal
         total = 2.0 * np.vdot(T22.T, gram.T) - np.diagonal(T22) @ np.diagonal(gram)
         return np.array([[total]])
@@ -227,16 +228,17 @@ class _SparseScalar(_First):
 class _SparseVector(_First):
     """A12 sparse, several columns per level of the first factor."""
 
-    def __init__(self, A12: sparse.csr_array, K: int) -> None:
+    def __init__(self, A12: SparseArray, K: int) -> None:
         self.A12, self._K = A12, K
 
-    def _by_block(self, blocks: FloatArray) -> sparse.csr_array:
+    def _by_block(self, blocks: FloatArray) -> SparseArray:
         n = len(blocks)
         diagonal = sparse.bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(n * self._K,) * 2)
         return diagonal.tocsr() @ self.A12
 
-    def absorb(self, A22: FloatArray, A11: FloatArray, H: FloatArray) -> FloatArray:
-        return A22 - (self.A12.T @ self._by_block(H)).toarray()
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        self._left = left
+        return np.asarray(A22 - (self.A12.T @ self._by_block(H)).toarray())
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         K = self._K
@@ -246,8 +248,8 @@ class _SparseVector(_First):
                 blocks[:, a, b] = blocks[:, b, a] = _row_quadratics(self.A12[a::K], self.A12[b::K], T22)
         return blocks
 
-    def quadratic_sum(self, T22: FloatArray, left: FloatArray) -> FloatArray:
-        K, rows = self._K, self._by_block(left)
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        K, rows = self._K, self._by_block(self._left)
         total = np.empty((K, K))
         for a in range(K):
             for b in range(a + 1):
@@ -256,7 +258,7 @@ class _SparseVector(_First):
         return total
 
 
-def _row_quadratics(A: sparse.csr_array, B: sparse.csr_array, T: FloatArray) -> FloatArray:
+def _row_quadratics(A: SparseArray, B: SparseArray, T: FloatArray) -> FloatArray:
     """a_l' T b_l for the rows of two sparse matrices, in blocks of rows that fit the cache."""
     out = np.empty(A.shape[0])
     step = max(1, 4_000_000 // T.shape[0])
@@ -285,5 +287,5 @@ def _solve(L: FloatArray, B: FloatArray) -> FloatArray:
     return np.asarray(solution)
 
 
-def _dense(A: FloatArray | sparse.csr_array) -> FloatArray:
-    return np.asarray(A.toarray() if sparse.issparse(A) else A)
+def _dense(A: FloatArray | SparseArray) -> FloatArray:
+    return A if isinstance(A, np.ndarray) else np.asarray(A.toarray())

@@ -70,7 +70,7 @@ def certify(criterion: ProfiledCriterion, optimum: Optimum) -> Certificate:
         expected_decrease=optimum.expected_decrease,
         least_eigenvalue=least,
         boundary=boundary,
-        sentence=_sentence(certified, optimum, boundary),
+        sentence=_sentence(optimum, boundary, certified=certified),
     )
 
 
@@ -85,7 +85,7 @@ def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArra
     return np.asarray(relcov.to_basis.T @ phi_gradient)
 
 
-def _sentence(certified: bool, optimum: Optimum, boundary: tuple[float, ...]) -> str:
+def _sentence(optimum: Optimum, boundary: tuple[float, ...], *, certified: bool) -> str:
     on_boundary = [b for b in boundary if np.isfinite(b)]
     size = float(np.linalg.norm(optimum.derivatives.gradient))
     found = f"gradient {size:.1e}, at most {optimum.expected_decrease:.1e} of deviance still to gain"

@@ -20,7 +20,7 @@ from interlace.errors import NotPositiveDefiniteError
 from .crossproducts import CrossProducts
 from .relcov import Layout
 from .selinv import SelectedInverse
-from .terms import FloatArray, IntArray
+from .terms import FloatArray, IntArray, SparseArray
 
 # Share of a level's information that its prior must reach for I - M^-1 to keep half of its digits.
 SMALL_SHARE = 1e-8
@@ -43,20 +43,20 @@ class _Analysis(Protocol):
 
     perm: IntArray
 
-    def refactor(self, M: sparse.csc_array) -> None: ...
+    def refactor(self, M: SparseArray) -> None: ...
     def solve(self, B: FloatArray) -> FloatArray: ...
-    def L(self) -> sparse.csc_array: ...
+    def L(self) -> SparseArray: ...
 
 
 class _Analysis04:
     """scikit-sparse 0.4: ``analyze`` gives a Factor that is refactorised in place."""
 
-    def __init__(self, module: ModuleType, M: sparse.csc_array) -> None:
+    def __init__(self, module: ModuleType, M: SparseArray) -> None:
         self._module = module
         self._factor = module.analyze(_matrix(M))
         self.perm = np.asarray(self._factor.P(), dtype=np.intp)
 
-    def refactor(self, M: sparse.csc_array) -> None:
+    def refactor(self, M: SparseArray) -> None:
         try:
             self._factor.cholesky_inplace(_matrix(M))
         except self._module.CholmodNotPositiveDefiniteError as error:
@@ -65,7 +65,7 @@ class _Analysis04:
     def solve(self, B: FloatArray) -> FloatArray:
         return np.asarray(self._factor.solve_A(B))
 
-    def L(self) -> sparse.csc_array:
+    def L(self) -> SparseArray:
         return sparse.csc_array(self._factor.L())
 
 
@@ -76,13 +76,13 @@ class _Analysis05:
     evaluation factorises a copy of it.
     """
 
-    def __init__(self, module: ModuleType, M: sparse.csc_array) -> None:
+    def __init__(self, module: ModuleType, M: SparseArray) -> None:
         self._module = module
         self._symbolic = module.CholeskyFactor(_matrix(M), lower=True)
         self._factor = self._symbolic
         self.perm = np.asarray(self._symbolic.get_perm(), dtype=np.intp)
 
-    def refactor(self, M: sparse.csc_array) -> None:
+    def refactor(self, M: SparseArray) -> None:
         self._factor = self._symbolic.copy()
         try:
             self._factor.factorize(_matrix(M), ldl=False)
@@ -92,11 +92,11 @@ class _Analysis05:
     def solve(self, B: FloatArray) -> FloatArray:
         return np.asarray(self._factor.solve(B, system="A"))
 
-    def L(self) -> sparse.csc_array:
+    def L(self) -> SparseArray:
         return sparse.csc_array(self._factor.L)
 
 
-def _analyze(M: sparse.csc_array) -> _Analysis:
+def _analyze(M: SparseArray) -> _Analysis:
     module = _load()
     if module is None:
         raise ValueError(
@@ -106,7 +106,7 @@ def _analyze(M: sparse.csc_array) -> _Analysis:
     return _Analysis05(module, M) if hasattr(module, "CholeskyFactor") else _Analysis04(module, M)
 
 
-def _matrix(M: sparse.csc_array) -> sparse.csc_matrix:
+def _matrix(M: SparseArray) -> SparseArray:
     """scikit-sparse checks for the older class, and warns about any other."""
     return sparse.csc_matrix((M.data, M.indices, M.indptr), shape=M.shape)
 
@@ -172,10 +172,10 @@ class CholmodFactorization:
     def _refactor(self, Lambda: Sequence[FloatArray]) -> None:
         self._fill(Lambda)
         self._analysis.refactor(self._M)
-        self._L: sparse.csc_array | None = None
+        self._L: SparseArray | None = None
         self._inverse: list[FloatArray] | None = None
 
-    def _factor(self) -> sparse.csc_array:
+    def _factor(self) -> SparseArray:
         if self._L is None:
             self._L = self._analysis.L()
             self._L.sort_indices()
@@ -223,10 +223,10 @@ class CholmodFactorization:
         moved = any(a is not b for a, b in zip(safe, self._Lambda, strict=True))
         if moved:
             self._refactor(safe)
-        sums = []
+        sums: list[FloatArray] = []
         for block, M, levels in zip(safe, self._inverse_blocks(), self.layout.n_levels, strict=True):
             seen = levels * np.eye(len(block)) - M.sum(axis=0)
-            sums.append(np.linalg.solve(block.T, np.linalg.solve(block.T, seen).T))
+            sums.append(np.asarray(np.linalg.solve(block.T, np.linalg.solve(block.T, seen).T)))
         if moved:
             self._refactor(self._Lambda)
         return sums
@@ -241,8 +241,8 @@ def _no_smaller(Lambda: FloatArray, floor: float) -> FloatArray:
 
 
 def _block_pattern(
-    A: sparse.csc_array, layout: Layout
-) -> tuple[dict[tuple[int, int], tuple[FloatArray, IntArray]], sparse.csc_array]:
+    A: SparseArray, layout: Layout
+) -> tuple[dict[tuple[int, int], tuple[FloatArray, IntArray]], SparseArray]:
     """Blocks of A per pair of factors, and a CSC matrix with their (block-closed) pattern.
 
     Returns

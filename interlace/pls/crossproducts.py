@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from .relcov import Layout
-from .terms import FloatArray, GroupingFactor, RandomTerm
+from .terms import FloatArray, GroupingFactor, SparseArray
 
 # Below these sizes one dense product beats the overhead of building sparse matrices.
 DENSE_Z = 200_000
@@ -39,7 +39,7 @@ class CrossProducts:
         ``log |W|``.
     """
 
-    A: FloatArray | sparse.csr_array
+    A: FloatArray | SparseArray
     B: FloatArray
     C: FloatArray
     n: int
@@ -67,7 +67,7 @@ class CrossProducts:
     @property
     def p(self) -> int:
         """Columns of X."""
-        return self.C.shape[0] - 1
+        return len(self.C) - 1
 
 
 def cross_products(
@@ -127,7 +127,7 @@ def _dense_Z(
 
 def _sparse_Z(
     factors: Sequence[GroupingFactor], columns: Sequence[FloatArray], layout: Layout, n: int
-) -> sparse.csr_array:
+) -> SparseArray:
     width = sum(layout.K)
     # int32 indices while they suffice: half the memory traffic, and CHOLMOD's plain interface.
     index_type = np.int32 if max(n * width, layout.q) < 2**31 else np.int64

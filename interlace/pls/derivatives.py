@@ -30,20 +30,31 @@ from .triangular import upper_solve_right
 
 
 class Evaluated(Protocol):
-    """What the derivatives need of an evaluation of the criterion."""
+    """What the derivatives need of an evaluation of the criterion; see `criterion.Decomposition`."""
 
     @property
-    def phi(self) -> FloatArray: ...
+    def phi(self) -> FloatArray:
+        """Parameters in the gauge."""
+
     @property
-    def gauge(self) -> Sequence[FloatArray] | None: ...
+    def gauge(self) -> Sequence[FloatArray] | None:
+        """Orthogonal matrices that define it."""
+
     @property
-    def TB(self) -> FloatArray: ...
+    def TB(self) -> FloatArray:
+        """T Z'W [X y]."""
+
     @property
-    def R(self) -> FloatArray: ...
+    def R(self) -> FloatArray:
+        """Cholesky factor of [X y]' V0^-1 [X y]."""
+
     @property
-    def gamma(self) -> FloatArray: ...
+    def gamma(self) -> FloatArray:
+        """Fixed effects on the basis."""
+
     @property
-    def pwrss(self) -> float: ...
+    def pwrss(self) -> float:
+        """Penalised residual sum of squares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +149,8 @@ def _scores(
         modes = t[own].reshape(-1, relcov.layout.K[f])
         S = total - modes.T @ modes / sigma2
         if half.shape[1]:
-            fixed = half[own].reshape(relcov.layout.n_levels[f], relcov.layout.K[f], -1)
-            fixed = fixed.transpose(0, 2, 1).reshape(-1, relcov.layout.K[f])
+            by_level = half[own].reshape(relcov.layout.n_levels[f], relcov.layout.K[f], -1)
+            fixed = by_level.transpose(0, 2, 1).reshape(-1, relcov.layout.K[f])
             S = S - fixed.T @ fixed
         scores.append((S + S.T) / 2.0)
     return scores

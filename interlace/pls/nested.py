@@ -13,7 +13,7 @@ from scipy import sparse
 
 from .crossproducts import CrossProducts
 from .relcov import Layout
-from .terms import FloatArray, IntArray
+from .terms import FloatArray, IntArray, SparseArray
 
 
 class NestedFactorization:
@@ -38,7 +38,7 @@ class NestedFactorization:
         self._above = [self._ancestor_blocks(cp.A, f) for f in range(len(layout.K))]
         self._sum_up = [_indicator(parent, n) for parent, n in zip(parents, layout.n_levels[1:], strict=True)]
 
-    def _ancestor_blocks(self, A: FloatArray | sparse.csr_array, f: int) -> FloatArray:
+    def _ancestor_blocks(self, A: FloatArray | SparseArray, f: int) -> FloatArray:
         """Blocks of A between each level of factor f and its ancestors, (n_levels, K, K of all ancestors)."""
         layout = self.layout
         ancestor = np.arange(layout.n_levels[f])
@@ -144,16 +144,16 @@ def absorbed(A: FloatArray, Lambda: FloatArray) -> tuple[FloatArray, float]:
     return Lambda @ np.linalg.inv(M) @ Lambda.T, float(2.0 * np.log(pivots).sum())
 
 
-def diagonal_blocks(A: FloatArray | sparse.csr_array, layout: Layout, f: int) -> FloatArray:
+def diagonal_blocks(A: FloatArray | SparseArray, layout: Layout, f: int) -> FloatArray:
     """Blocks of A on the diagonal of factor f, (n_levels, K, K)."""
     return _paired_blocks(A, layout, f, f, np.arange(layout.n_levels[f]))
 
 
 def _paired_blocks(
-    A: FloatArray | sparse.csr_array, layout: Layout, f: int, g: int, partner: IntArray
+    A: FloatArray | SparseArray, layout: Layout, f: int, g: int, partner: IntArray
 ) -> FloatArray:
     """Blocks of A between level l of factor f and level partner[l] of factor g."""
-    if not sparse.issparse(A):
+    if isinstance(A, np.ndarray):
         own = A[layout.slices[f], layout.slices[g]].reshape(layout.n_levels[f], layout.K[f], -1, layout.K[g])
         return np.ascontiguousarray(own[np.arange(len(partner)), :, partner])
     entries = A[layout.slices[f], layout.slices[g]].tocoo()
@@ -167,6 +167,6 @@ def _paired_blocks(
     return blocks
 
 
-def _indicator(parent: IntArray, n_parents: int) -> sparse.csr_array:
+def _indicator(parent: IntArray, n_parents: int) -> SparseArray:
     ones = np.ones(len(parent))
     return sparse.csr_array((ones, (parent, np.arange(len(parent)))), shape=(n_parents, len(parent)))

@@ -254,7 +254,8 @@ def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArra
             if new.R[-1, -1] < 1e-10 * np.sqrt(search.criterion.cp.n):
                 raise OptimizationError(
                     "the criterion falls without bound: the random effects reproduce the response exactly. "
-                    "Wanted: residual variation within the levels. Drop a random term, or check for duplicated rows."
+                    "Wanted: residual variation within the levels. "
+                    "Drop a random term, or check for duplicated rows."
                 )
             # Far from the optimum one gradient difference says little about the Hessian at the next point.
             search.move(new, learn=predicted < LOCAL)

@@ -188,7 +188,9 @@ def relative_covariance(
         starts.append(K[term.factor])
         K[term.factor] += term.k
     layout = Layout(tuple(f.n_levels for f in factors), tuple(K))
-    factor, row, col = [], [], []
+    factor: list[int] = []
+    row: list[int] = []
+    col: list[int] = []
     to_basis = np.zeros((sum(t.n_theta for t in terms),) * 2)
     at = 0
     for term, start, R in zip(terms, starts, bases, strict=True):
@@ -223,7 +225,7 @@ def lower_factor(root: FloatArray) -> FloatArray:
     -------
     ndarray of shape (k, k)
     """
-    R = np.linalg.qr(root.T, mode="r")
+    R = np.asarray(np.linalg.qr(root.T, mode="r"))
     lower = np.zeros((len(root), len(root)))
     lower[:, : len(R)] = R.T
     return np.asarray(lower * np.where(np.diagonal(lower) < 0, -1.0, 1.0))

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
-from .terms import FloatArray, IntArray
+from .terms import FloatArray, IntArray, SparseArray
 
 # A BLAS multiply-add costs about a twentieth of one through a sparse index.
 SPARSE_COST = 20.0
@@ -31,7 +31,7 @@ class WeightedGram:
         Its rows.
     """
 
-    def __init__(self, A: sparse.csr_array) -> None:
+    def __init__(self, A: SparseArray) -> None:
         self.q = int(A.shape[1])
         if not A.has_sorted_indices:
             A = A.sorted_indices()
@@ -68,12 +68,10 @@ def _longest_sparse_row(counts: IntArray, q: int) -> float:
     affordable = int(np.searchsorted(pairs, PAIR_BUDGET, side="right"))
     if affordable < len(ordered):
         longest = min(longest, float(ordered[affordable]) - 1)
-    return longest
+    return float(longest)
 
 
-def _multiply_out(
-    A: sparse.csr_array, rows: IntArray, counts: IntArray, q: int
-) -> tuple[IntArray, sparse.csc_array]:
+def _multiply_out(A: SparseArray, rows: IntArray, counts: IntArray, q: int) -> tuple[IntArray, SparseArray]:
     """Products of all pairs of entries of each row, as columns of a (q * q, rows) matrix."""
     order, positions, products, lengths = [], [], [], []
     index_type = np.int32 if q * q < 2**31 else np.int64

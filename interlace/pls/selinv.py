@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 
-from .terms import FloatArray, IntArray
+from .terms import FloatArray, IntArray, SparseArray
 
 # Seconds per unit on common hardware; only their ratios matter, for where the dense part begins.
 DENSE_FLOP = 3e-11
@@ -48,7 +48,7 @@ class SelectedInverse:
         Lower triangular Cholesky factor, sorted indices, diagonal first in each column.
     """
 
-    def __init__(self, L: sparse.csc_array) -> None:
+    def __init__(self, L: SparseArray) -> None:
         self._indptr, self._indices = L.indptr.astype(np.intp), L.indices.astype(np.intp)
         self.q = int(L.shape[0])
         self._below = np.diff(self._indptr) - 1
@@ -95,7 +95,7 @@ class SelectedInverse:
         found = np.searchsorted(self._keys, np.where(in_root, 0, low * self.q + high))
         return np.asarray(np.where(in_root, dense, found))
 
-    def __call__(self, L: sparse.csc_array) -> FloatArray:
+    def __call__(self, L: SparseArray) -> FloatArray:
         """Values of Z on the plan's storage; read them with `entries`.
 
         Parameters

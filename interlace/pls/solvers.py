@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -65,8 +66,9 @@ def choose(
             return sparse_factor
     if rest > TOO_DENSE:
         raise InterlaceError(
-            f"the factors other than the largest have {rest} columns of random effects, too many for the blocked "
-            f'solver (at most {TOO_DENSE}). Install scikit-sparse (pip install "interlace[cholmod]") and use solver="auto".'
+            f"the factors other than the largest have {rest} columns of random effects, too many for the "
+            f'blocked solver (at most {TOO_DENSE}). Install scikit-sparse (pip install "interlace[cholmod]") '
+            'and use solver="auto".'
         )
     return BlockedFactorization(cp, layout)
 
@@ -74,7 +76,7 @@ def choose(
 def nesting(factors: Sequence[GroupingFactor]) -> list[IntArray] | None:
     """Level of the next factor that holds each level, along the chain; None unless all are nested."""
     parents = []
-    for fine, coarse in zip(factors[:-1], factors[1:], strict=True):
+    for fine, coarse in pairwise(factors):
         parent = np.zeros(fine.n_levels, dtype=np.intp)
         parent[fine.codes] = coarse.codes  # the last row of each level wins ...
         if (parent[fine.codes] != coarse.codes).any():  # ... and must speak for all of them

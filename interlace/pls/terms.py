@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+# A SciPy sparse array. The stubs do not follow the format through products and slices.
+SparseArray: TypeAlias = Any
 
 
 @dataclass(frozen=True, eq=False)
