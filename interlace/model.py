@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -649,6 +650,14 @@ def _warn(results: CrossedLMMResults) -> None:
             f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
             "likelihood; if the variation is known to exist, the data say little about it."
         )
-        warnings.warn(message, SingularFitWarning, stacklevel=3)
+        warnings.warn(message, SingularFitWarning, stacklevel=_callers_level())
     if not results.converged:
-        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=3)
+        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """Count the frames from :func:`_warn` to the first one outside this module."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+        level, frame = level + 1, frame.f_back
+    return level

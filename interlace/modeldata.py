@@ -114,7 +114,7 @@ class DesignData(PandasData):
 
 
 def _constant_column(X: NDArray[np.float64]) -> int | None:
-    constant = np.flatnonzero(np.ptp(X, axis=0) == 0 & (X[0] != 0)) if len(X) else []
+    constant = np.flatnonzero((np.ptp(X, axis=0) == 0) & (X[0] != 0)) if len(X) else []
     return int(constant[0]) if len(constant) else None
 
 

@@ -441,10 +441,9 @@ class CrossedLMMResults(LikelihoodModelResults):
         for text in combine_terms or ():
             tests.append((text, np.vstack([rows for name, rows in terms if text in name])))
         tests += list(extra_constraints or ())
-        lines = {name: _wald_line(self.wald_test(rows, scalar=scalar)) for name, rows in tests}
-        table = pd.DataFrame.from_dict(
-            lines, orient="index", columns=["statistic", "pvalue", "df_constraint"]
-        )
+        lines = [_wald_line(self.wald_test(rows, scalar=scalar)) for _, rows in tests]
+        names = [name for name, _ in tests]
+        table = pd.DataFrame(lines, index=names, columns=["statistic", "pvalue", "df_constraint"])
         return WaldTestResults(None, "chi2", None, table=table)
 
     def _full_width(self, r_matrix: Any) -> Any:
@@ -754,8 +753,8 @@ class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
         "resid_marginal": "rows",
     }
     _wrap_attrs = LikelihoodResultsWrapper._wrap_attrs | _attrs
-    _methods: ClassVar[dict[str, str]] = {}
-    _wrap_methods = LikelihoodResultsWrapper._wrap_methods | _methods
+    # conf_int is written out below: some of its rows may be asked for.
+    _wrap_methods: ClassVar[dict[str, str]] = {"cov_params": "cov"}
 
     def __repr__(self) -> str:
         return repr(self._results)

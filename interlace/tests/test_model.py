@@ -128,7 +128,7 @@ def test_description_in_words(model, penicillin):
 
 
 def test_description_of_partial_crossing_and_missing_rows(sleep):
-    data = sleep.assign(site=np.arange(len(sleep)) % 7, w=1.0)
+    data = sleep.assign(site=np.arange(len(sleep)) // 25, w=1.0)
     data.loc[[1, 2], "Reaction"] = np.nan
     text = CrossedLMM.from_formula(
         "Reaction ~ 1 + (0 + Days | Subject) + (1 | site)", data, weights="w"
