@@ -8,6 +8,7 @@ and `_Analysis05`.
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Protocol
@@ -90,10 +91,15 @@ class _Analysis05:
             raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
 
     def solve(self, B: FloatArray) -> FloatArray:
-        return np.asarray(self._factor.solve(B, system="A"))
+        with warnings.catch_warnings():
+            # M >= I is regular by construction, however large its largest pivot is.
+            warnings.simplefilter("ignore", self._module.CholmodWarning)
+            return np.asarray(self._factor.solve(B, system="A"))
 
     def L(self) -> SparseArray:
-        return sparse.csc_array(self._factor.L)
+        # A copy of the view: its property L would drop the entries that vanish with Lambda, and
+        # with them the pattern that the plan of the selected inverse relies on.
+        return sparse.csc_array(self._factor.factor, copy=True)
 
 
 def _analyze(M: SparseArray) -> _Analysis:
@@ -131,6 +137,7 @@ class CholmodFactorization:
 
     def __init__(self, cp: CrossProducts, layout: Layout) -> None:
         self.layout = layout
+        self._cp = cp
         self._rows_per_level = [cp.n / levels for levels in layout.n_levels]
         self._pairs, self._M = _block_pattern(sparse.csc_array(cp.A), layout)
         self._identity = [np.eye(K) for K in layout.K]
@@ -144,6 +151,10 @@ class CholmodFactorization:
         inverse_perm = np.empty(layout.q, dtype=np.intp)
         inverse_perm[self._analysis.perm] = np.arange(layout.q)
         self._own = [self._positions(inverse_perm, f) for f in range(len(layout.K))]
+
+    def __reduce__(self) -> tuple[type, tuple[CrossProducts, Layout]]:
+        """Store the matrix, not CHOLMOD's factor of it: the reader analyses anew, then calls `update`."""
+        return type(self), (self._cp, self.layout)
 
     def predicted_cost(self) -> float:
         """Floating-point operations of a factorization and selected inverse, in dense equivalents."""
