@@ -119,7 +119,9 @@ def load_pastes() -> pd.DataFrame:
 
 
 def load_insteval() -> pd.DataFrame:
-    """Ratings of lectures by students at ETH Zurich: three factors, none of them nested in another.
+    """Ratings of lectures by students at ETH Zurich: students partly crossed with lecturers, in departments.
+
+    A student rated up to 92 lectures; every lecturer appears in one department.
 
     Returns
     -------
