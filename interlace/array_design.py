@@ -189,6 +189,7 @@ def _matrix(given: Any, n: int, what: str, *, stem: str, constant: str = "") -> 
         raise DesignError(
             f"{what} holds values that are not numbers ({error}); code categories first, or use a formula"
         ) from error
+    values = np.column_stack(columns) if columns else np.empty((n, 0))
     if len(values) != n:
         raise DesignError(f"{what} has {len(values)} rows and endog has {n}; wanted the same number")
     if named:
@@ -200,7 +201,7 @@ def _made_up_names(values: FloatArray, stem: str, constant: str) -> NamedColumns
     """``x1, x2, ...``; a first constant column gets its own name, as in statsmodels."""
     if values.shape[1] == 1 and not constant:
         return NamedColumns((stem,), {})
-    fixed = np.flatnonzero((values == values[:1]).all(axis=0) & (values[0] != 0)) if constant else []
+    fixed: Any = np.flatnonzero((values == values[:1]).all(axis=0) & (values[0] != 0)) if constant else []
     names = [f"{stem}{j + 1}" for j in range(values.shape[1])]
     if len(fixed) == 0:
         return NamedColumns(tuple(names), {})

@@ -6,6 +6,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -128,10 +129,11 @@ class NewDesign:
     ----------
     X : ndarray of shape (n, p)
         Columns as in the fit; NaN in rows where something needed is missing.
-    Xi : tuple of ndarray of shape (n, k) or None
-        Raw columns of each term; None where the grouping factor was not asked for.
-    codes : tuple of ndarray of int, shape (n,), or None
-        For each factor, levels of the fit; -1 for levels that it has not seen.
+    Xi : tuple of ndarray of shape (n, k)
+        Raw columns of each term; no rows where the grouping factor was not asked for.
+    codes : tuple of ndarray of int, shape (n,)
+        For each factor, levels of the fit; -1 for levels that it has not seen; no rows where the
+        factor was not asked for.
     unseen : tuple of list
         For each factor, those levels.
     offset : ndarray of shape (n,) or None
@@ -141,8 +143,8 @@ class NewDesign:
     """
 
     X: FloatArray
-    Xi: tuple[FloatArray | None, ...]
-    codes: tuple[IntArray | None, ...]
+    Xi: tuple[FloatArray, ...]
+    codes: tuple[IntArray, ...]
     unseen: tuple[list[Any], ...]
     offset: FloatArray | None
     index: pd.Index
@@ -210,8 +212,8 @@ class GivenOffset:
     def __call__(self, columns: Columns) -> Any:
         """Refuse."""
         raise DesignError(
-            "offset= was an array, which new rows do not have; fit with offset= the name of a column, or with "
-            "offset(column) in the formula, to predict for new data"
+            f"offset= was an array, which {columns.n_rows} new rows do not have; to predict for new data fit "
+            "with offset= the name of a column, or with offset(column) in the formula"
         )
 
 
@@ -343,7 +345,7 @@ def _random_part(
 
 def _lme4_order(n_levels: Sequence[int]) -> list[int]:
     """Order of the terms: as written if the numbers of levels do not increase, else R's rev(order(n))."""
-    if all(a >= b for a, b in zip(n_levels, n_levels[1:], strict=False)):
+    if all(a >= b for a, b in pairwise(n_levels)):
         return list(range(len(n_levels)))
     return sorted(range(len(n_levels)), key=lambda i: n_levels[i])[::-1]
 
@@ -356,12 +358,12 @@ def _check_identified(block: Block, n_levels: int, n: int) -> None:
     if n_levels >= n and k == 1:
         what = "a random intercept" if block.coding is None else "a random slope"
         raise DesignError(
-            f'grouping factor "{block.bar.group}" has as many levels ({n_levels}) as there are rows ({n}); {what} '
-            f"cannot be told from the residual. Drop {block.bar} or check the data"
+            f'grouping factor "{block.bar.group}" has as many levels ({n_levels}) as there are rows ({n}); '
+            f"{what} cannot be told from the residual. Drop {block.bar} or check the data"
         )
     raise DesignError(
-        f"the term {block.bar} has {n_levels * k} random effects ({n_levels} levels x {k}) for {n} rows; they "
-        "cannot be told from the residual. Use fewer columns on the left of the bar"
+        f"the term {block.bar} has {n_levels * k} random effects ({n_levels} levels x {k}) for {n} rows; "
+        "they cannot be told from the residual. Use fewer columns on the left of the bar"
     )
 
 

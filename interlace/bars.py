@@ -196,7 +196,7 @@ def bars_from_statsmodels(
             "column. Several grouping factors are written as bars: (1 | g) + (1 | h)"
         )
     check_columns([groups], data.columns)
-    constant = data[groups].nunique(dropna=True) == 1
+    constant = len(data[groups].dropna().unique()) == 1
     quoted = _quoted(groups)
     bars: list[str] = []
     if re_formula is not None or vc_formula is None:
@@ -230,10 +230,11 @@ def _from_component(name: str, text: str, group: str, data: pd.DataFrame) -> str
         if inside and len(slopes) <= 1:
             lhs = f"0 + {slopes[0]}" if slopes else "1"
             return f"({lhs} | {inside})"
+    g, within = group or "g", f"{group}:a" if group else "a"
     raise FormulaError(
-        f'the variance component {name!r}: "{text}" gives several kinds of columns one variance, which no bar '
-        f"says; write (1 | {group or 'g'}) for intercepts, (0 + x | {group or 'g'}) for the slopes of x, or "
-        f'"0 + C(a)" for levels of a within groups, which is (1 | {group + ":" if group else ""}a)'
+        f'the variance component {name!r}: "{text}" gives several kinds of columns one variance, which no '
+        f"bar says; write (1 | {g}) for intercepts, (0 + x | {g}) for the slopes of x, or (1 | {within}) for "
+        "the levels of a within groups"
     )
 
 

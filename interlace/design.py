@@ -44,6 +44,7 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
+
 def build_design(
     formula: MixedFormula,
     data: Any,
@@ -238,30 +239,37 @@ def apply_design(design: Design, data: Any, *, factors: Collection[str] | None =
     frame = as_frame(data)
     columns = Columns(frame)
     X = design.coding(columns)[:, list(design.kept_columns)]
-    offset = _sum([np.asarray(source(columns), dtype=float) for source in design.offsets])
+    offset = _sum([_new_numbers(source(columns)) for source in design.offsets])
     wanted = [factors is None or labels.name in factors for labels in design.factor_labels]
-    codes: list[IntArray | None] = []
-    unseen: list[list[Any]] = []
-    incomplete = np.zeros(len(frame), dtype=bool)
-    for labels, asked in zip(design.factor_labels, wanted, strict=True):
-        if not asked:
-            codes.append(None)
-            unseen.append([])
-            continue
-        check_columns(labels.columns, frame.columns)
-        positions, new_levels, missing = codes_of_new(labels, [frame[name] for name in labels.columns])
-        codes.append(positions)
-        unseen.append(new_levels)
-        incomplete |= missing
+    found = [
+        _new_codes(labels, frame)
+        if asked
+        else (np.empty(0, dtype=np.intp), [], np.zeros(len(frame), dtype=bool))
+        for labels, asked in zip(design.factor_labels, wanted, strict=True)
+    ]
+    incomplete = np.any([missing for _, _, missing in found], axis=0)
     if incomplete.any():
-        # No level to look up: the prediction must be NaN, whatever the random effects are.
+        # No level to look up: the prediction must be NaN, also where X has no columns to say so.
         offset = np.where(incomplete, np.nan, 0.0 if offset is None else offset)
-        X[incomplete] = np.nan
     Xi = tuple(
-        _raw_columns(labels, columns) if wanted[labels.factor] else None for labels in design.term_labels
+        _raw_columns(labels, columns) if wanted[labels.factor] else np.empty((0, len(labels.columns)))
+        for labels in design.term_labels
     )
-    return NewDesign(X, Xi, tuple(codes), tuple(unseen), offset, frame.index)
+    codes = tuple(codes for codes, _, _ in found)
+    return NewDesign(X, Xi, codes, tuple(unseen for _, unseen, _ in found), offset, frame.index)
+
+
+def _new_numbers(values: Any) -> FloatArray:
+    numbers = np.asarray(values, dtype=float)
+    return numbers.reshape(len(numbers))
+
+
+def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], NDArray[np.bool_]]:
+    check_columns(labels.columns, frame.columns)
+    return codes_of_new(labels, [frame[name] for name in labels.columns])
 
 
 def _raw_columns(labels: TermLabels, columns: Columns) -> FloatArray:
-    return np.ones((columns.n_rows, 1)) if labels.coding is None else labels.coding(columns)
+    if labels.coding is None:
+        return np.ones((columns.n_rows, 1))
+    return np.asarray(labels.coding(columns))

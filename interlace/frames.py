@@ -56,7 +56,7 @@ def as_frame(data: Any) -> pd.DataFrame:
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame({name: data[name] for name in data.dtype.names})
     raise DesignError(
-        f"data is a {type(data).__name__}; wanted a table: a pandas, polars or pyarrow one, or a dict of columns"
+        f"data is a {type(data).__name__}; wanted a table (pandas, polars, pyarrow) or a dict of columns"
     )
 
 
@@ -171,7 +171,7 @@ def plain(column: pd.Series) -> pd.Series:
         The same object if nothing had to be changed.
     """
     dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype != object:
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
         return column
     if isinstance(dtype, pd.CategoricalDtype):
         return column
@@ -182,11 +182,11 @@ def plain(column: pd.Series) -> pd.Series:
 def _plain_numbers(column: pd.Series) -> Any:
     """Array of numbers, booleans or categories that the column holds; None to leave it alone."""
     dtype = column.dtype
-    if dtype == object:
+    if isinstance(dtype, np.dtype):
         numbers = types.infer_dtype(column, skipna=True) in _NUMBERS
         return column.astype(float).to_numpy() if numbers else None
     if isinstance(dtype, pd.SparseDtype):
-        return column.sparse.to_dense().to_numpy()
+        return np.asarray(column)
     if types.is_bool_dtype(dtype):
         return column.astype(object).where(column.notna(), None) if column.hasnans else column.astype(bool)
     if types.is_numeric_dtype(dtype) or str(dtype).startswith("decimal"):
@@ -197,8 +197,8 @@ def _plain_numbers(column: pd.Series) -> Any:
 
 
 def _numpy_numbers(column: pd.Series) -> Any:
-    kind = np.asarray(column).dtype
-    return np.asarray(column, dtype=kind if kind != object else float)
+    values = np.asarray(column)
+    return values.astype(float) if values.dtype.kind == "O" else values
 
 
 def missing_rows(values: Any) -> np.ndarray:
@@ -215,7 +215,7 @@ def missing_rows(values: Any) -> np.ndarray:
         True where something is missing.
     """
     missing = np.asarray(pd.isna(values))
-    return missing.any(axis=1) if missing.ndim == 2 else missing
+    return np.asarray(missing.any(axis=1)) if missing.ndim == 2 else missing
 
 
 # ---- unknown names ---------------------------------------------------------------------------

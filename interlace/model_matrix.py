@@ -242,19 +242,19 @@ def _conform(variable: Variable, known: FactorInfo) -> Any:
         if isinstance(values, pd.Categorical) or values.shape[1] != known.num_columns:
             raise DesignError(f'"{code}" was {known.num_columns} numeric column(s) in the fit and is not now')
         return values
-    if not isinstance(values, pd.Categorical):
-        values = pd.Categorical(values[:, 0])
+    found: pd.Categorical[Any]
+    found = values if isinstance(values, pd.Categorical) else pd.Categorical(values[:, 0])
     levels = list(known.categories)
-    positions = pd.Index(levels).get_indexer(values.categories)
-    present = np.unique(values.codes[values.codes >= 0])
+    positions = pd.Index(levels).get_indexer(found.categories)
+    present = np.unique(found.codes[found.codes >= 0])
     if (positions[present] < 0).any():
-        unseen = [values.categories[i] for i in present if positions[i] < 0]
+        unseen = [found.categories[i] for i in present if positions[i] < 0]
         raise DesignError(
             f'"{code}" has levels that the fit has not seen: {unseen}; it knows {levels}. '
             "Fixed effects of new levels cannot be predicted"
         )
-    codes = np.append(positions, 0)[values.codes]
-    return pd.Categorical.from_codes(np.maximum(codes, 0), categories=levels)
+    codes = np.append(positions, 0)[found.codes]
+    return pd.Categorical.from_codes(np.maximum(codes, 0), categories=pd.Index(levels))
 
 
 # ---- order of the columns --------------------------------------------------------------------

@@ -18,6 +18,9 @@ IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 Missing = Literal["drop", "raise", "none"]
 
+# What pandas raises for a subset that does not fit (an undefined name of a query is a NameError).
+_UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
+
 
 def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None:
     """Positions of the rows that ``subset=`` asks for.
@@ -256,6 +259,6 @@ def check_finite(values: FloatArray, names: tuple[str, ...], what: str) -> None:
     # they are so large that their sum is not, and then the look decides.
     if np.isfinite(values.sum()) or np.isfinite(values).all():
         return
-    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=0)
+    finite = np.atleast_1d(np.isfinite(values.reshape(len(values), -1)).all(axis=0))
     wrong = [name for name, good in zip(names, finite, strict=True) if not good]
     raise DesignError(f"infinite values in {what}: {wrong}. Leave those rows out, or transform the columns")

@@ -298,7 +298,7 @@ class Variable:
     """
 
     expression: Expression
-    values: FloatArray | pd.Categorical
+    values: FloatArray | pd.Categorical[Any]
     contrast: Any = None
 
     @property
@@ -394,7 +394,7 @@ def _is_numeric(code: str, value: Any) -> bool:
     return kind in "iuf"
 
 
-def _categories(code: str, value: Any, levels: Iterable[Any] | None) -> pd.Categorical:
+def _categories(code: str, value: Any, levels: Iterable[Any] | None) -> pd.Categorical[Any]:
     """Categories of the values: their own, the given ones, or those that occur, sorted."""
     if value.ndim != 1:
         raise DesignError(f'"{code}" has several columns that are not numbers; wanted one')
@@ -407,15 +407,15 @@ def _categories(code: str, value: Any, levels: Iterable[Any] | None) -> pd.Categ
     return found
 
 
-def _as_categorical(value: Any) -> pd.Categorical:
+def _as_categorical(value: Any) -> pd.Categorical[Any]:
     if isinstance(value, pd.Series) and isinstance(value.dtype, pd.CategoricalDtype):
-        return value.array
+        return pd.Categorical(value)
     if value.dtype == bool:
-        return pd.Categorical.from_codes(np.asarray(value, dtype=np.int8), categories=[False, True])
+        return pd.Categorical.from_codes(np.asarray(value, dtype=np.int8), categories=pd.Index([False, True]))
     return pd.Categorical(value)
 
 
-def _used(values: pd.Categorical) -> pd.Categorical:
+def _used(values: pd.Categorical[Any]) -> pd.Categorical[Any]:
     """Without the categories that do not occur."""
     codes = values.codes
     counts = np.bincount(codes[codes >= 0], minlength=len(values.categories))
