@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from interlace import CrossedLMM, pls
 from interlace.design import Design
+from interlace.pls.solvers import Solver
 from interlace.tests.bank import MODELS
 
 
@@ -35,7 +36,7 @@ class Fitted:
 
 
 @cache
-def fitted(name: str, solver: str = "auto") -> Fitted:
+def fitted(name: str, solver: Solver = "auto") -> Fitted:
     """Fit a reference model from its formula, from the default start, with nothing tuned."""
     model = MODELS[name]
     with warnings.catch_warnings(record=True) as seen:
@@ -45,7 +46,7 @@ def fitted(name: str, solver: str = "auto") -> Fitted:
 
 
 @cache
-def criterion(name: str, solver: str) -> pls.ProfiledCriterion:
+def criterion(name: str, solver: Solver) -> pls.ProfiledCriterion:
     """Set up the profiled criterion of a reference model, a function of lme4's theta."""
     design = fitted(name).design
     return pls.profiled_criterion(

@@ -17,12 +17,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from interlace.pls import GroupingFactor, ProfiledCriterion, RandomTerm, fit, profiled_criterion
+from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm, fit, profiled_criterion
+from interlace.pls.fit import fit_criterion, snapshot
+from interlace.pls.solvers import Solver
 
 FloatArray = NDArray[np.float64]
 
 # What this machine can run. That CI has both is a test of its own (test_cholmod_is_present_where_promised).
-SOLVERS = ("blocked", "cholmod") if find_spec("sksparse") else ("blocked",)
+SOLVERS: tuple[Solver, ...] = ("blocked", "cholmod") if find_spec("sksparse") else ("blocked",)
 
 # The same examples in every run, lest the tests fail by chance; INTERLACE_EXPLORE=1000 looks at 1000 others.
 EXPLORE = int(os.environ.get("INTERLACE_EXPLORE", "0"))
@@ -67,18 +69,26 @@ class SmallDesign:
         )
 
     @property
-    def arrays(self) -> tuple[Any, ...]:
+    def arrays(self) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...], FloatArray, FloatArray]:
         return self.factors, self.terms, self.X, self.y
 
     @property
     def options(self) -> dict[str, Any]:
         return {"weights": self.weights, "offset": self.offset, "reml": self.reml}
 
-    def criterion(self, solver: str = "auto") -> ProfiledCriterion:
+    def criterion(self, solver: Solver = "auto") -> ProfiledCriterion:
         return profiled_criterion(*self.arrays, **self.options, solver=solver)
 
-    def fit(self, **keywords: Any) -> Any:
-        return fit(*self.arrays, **self.options, **keywords)
+    def fit(self) -> PLSFit:
+        return fit(*self.arrays, **self.options)
+
+
+def at_theta(criterion: ProfiledCriterion, theta: FloatArray) -> PLSFit:
+    """Take the snapshot of a criterion at a given theta instead of at its optimum."""
+    optimum = fit_criterion(criterion, start=theta, maxiter=1).optimum
+    phi = criterion.relcov.to_basis @ theta
+    at = criterion.decompose(phi)
+    return snapshot(criterion, replace(optimum, at=at, phi=phi, derivatives=criterion.derivatives(at)))
 
 
 @st.composite
@@ -91,9 +101,12 @@ def designs(draw: st.DrawFn, *, weighted: bool = True) -> SmallDesign:
     p = draw(st.integers(1, 3))
     X = np.column_stack([np.ones(n), x, rng.normal(size=n)])[:, :p]
     columns = {"intercept": np.ones(n), "x": x, "first": 1.0 - group, "second": 1.0 * group}
-    factors, terms, budget = [], [], n - p - SPARE_ROWS
+    factors: list[GroupingFactor] = []
+    terms: list[RandomTerm] = []
+    budget = n - p - SPARE_ROWS
     for _ in range(draw(st.integers(1, 3))):
-        parent = factors[-1].codes if factors and draw(st.booleans()) else None
+        nested = draw(st.booleans())
+        parent = factors[-1].codes if factors and nested else None
         factor = _factor(rng, n, draw(st.integers(2, 5)), parent)
         # More columns than levels would leave a ridge: many covariances with the same likelihood.
         shapes = draw(st.sampled_from([s for s in SHAPES if sum(map(len, s)) < factor.n_levels]))

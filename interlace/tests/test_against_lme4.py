@@ -15,7 +15,7 @@ import pytest
 from interlace.errors import RankDeficiencyWarning, SingularFitWarning
 from interlace.tests.bank import MODELS
 from interlace.tests.fits import as_table, criterion, fitted
-from interlace.tests.strategies import SOLVERS
+from interlace.tests.strategies import SOLVERS, at_theta
 
 CRITERION_AT_THETA = 1e-10  # relative; the two sides' rounding is 1e-14, so this is algebra, not arithmetic
 CRITERION_AT_OPTIMUM = 1e-6  # deviance units, one-sided: nobody can see a likelihood ratio of exp(-5e-7)
@@ -25,6 +25,7 @@ OF_CONDITIONAL_SD = 1e-5  # conditional modes and SDs move with the variance com
 INFORMATION_CRITERIA = 1e-6  # AIC, BIC, logLik: the criterion plus integers
 EXACTLY_ZERO = 1e-12  # a variance on the boundary, in units of sigma: set to 0, not merely small
 SOLVERS_AGREE = 1e-9  # two factorizations of one matrix whose condition number is below 1e6
+SAME_PATH = 1e-8  # each stops 1e-11 deviance units, 3e-6 standard errors, from the optimum: at the same place
 GRADIENT = 1e-6  # relative, against a Richardson table that is good to 1e-8
 
 all_models = pytest.mark.parametrize("name", MODELS)
@@ -143,10 +144,11 @@ def test_conditional_covariances(name):
     model, result = MODELS[name], fitted(name).result
     for group, factor in zip(model.reference["ranef"].values(), model.factors, strict=True):
         covariances = result.random_effects_cov[factor.name]
+        levels = result.random_effects[factor.name].index
         expected = np.array(group.get("condcov_first5", []), float)  # recorded for one vector term per factor
-        for level, covariance, sd in zip(covariances, expected, factor.sds, strict=False):
+        for level, covariance, sd in zip(levels, expected, factor.sds, strict=False):
             scale = np.outer(sd, sd)
-            found = as_table(covariances[level])
+            found = covariances.loc[level].to_numpy()
             assert found / scale == pytest.approx(covariance / scale, abs=OF_CONDITIONAL_SD, rel=0)
 
 
@@ -201,19 +203,35 @@ def test_solvers_agree_at_recorded_thetas(name):
 
 @all_models
 def test_solvers_agree_at_the_optimum(name):
+    reference, *others = [at_theta(criterion(name, solver), MODELS[name].theta) for solver in SOLVERS]
+    se = np.sqrt(np.diag(reference.vcov_beta))
+    for other in others:
+        assert other.objective == pytest.approx(reference.objective, rel=SOLVERS_AGREE, abs=0)
+        assert other.sigma2 == pytest.approx(reference.sigma2, rel=SOLVERS_AGREE)
+        assert other.beta / se == pytest.approx(reference.beta / se, abs=SOLVERS_AGREE, rel=1e-12)
+        assert other.vcov_beta / np.outer(se, se) == pytest.approx(
+            reference.vcov_beta / np.outer(se, se), abs=SOLVERS_AGREE
+        )
+        for ours, theirs, variance, other_variance in zip(
+            other.b, reference.b, reference.condvar(), other.condvar(), strict=True
+        ):
+            sd = np.sqrt(np.diagonal(variance, axis1=1, axis2=2))
+            sd = np.where(sd > 0, sd, 1.0)
+            assert ours / sd == pytest.approx(theirs / sd, abs=SOLVERS_AGREE, rel=1e-12)
+            scale = sd[:, :, None] * sd[:, None, :]
+            assert other_variance / scale == pytest.approx(variance / scale, abs=SOLVERS_AGREE)
+
+
+@all_models
+def test_solvers_find_the_same_optimum(name):
     reference, *others = [fitted(name, solver).result for solver in SOLVERS]
     se = reference.bse_fe.to_numpy()
     for other in others:
         assert (reference.solver, other.solver) == SOLVERS
-        assert other.objective == pytest.approx(reference.objective, rel=SOLVERS_AGREE)
-        assert other.sigma == pytest.approx(reference.sigma, rel=SOLVERS_AGREE)
-        assert other.fe_params.to_numpy() / se == pytest.approx(
-            reference.fe_params.to_numpy() / se, abs=SOLVERS_AGREE
-        )
-        for factor, modes in reference.random_effects.items():
-            scale = np.abs(as_table(modes)).max() or 1.0
-            found = as_table(other.random_effects[factor])
-            assert found / scale == pytest.approx(as_table(modes) / scale, abs=SOLVERS_AGREE)
+        assert other.objective == pytest.approx(reference.objective, rel=SOLVERS_AGREE, abs=0)
+        assert other.sigma == pytest.approx(reference.sigma, rel=SAME_PATH)
+        ours, theirs = other.fe_params.to_numpy() / se, reference.fe_params.to_numpy() / se
+        assert ours == pytest.approx(theirs, abs=SAME_PATH, rel=1e-12)
 
 
 @all_solvers

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interlace.pls import RandomTerm
-from interlace.pls.fit import fit_criterion, snapshot
 from interlace.tests.oracle import by_definition, lower_triangles
-from interlace.tests.strategies import LAWS, SOLVERS, designs, thetas
+from interlace.tests.strategies import LAWS, SOLVERS, at_theta, designs, thetas
 
 # Inverting V0 as it stands costs digits: its condition number reaches 1e4 at the thetas drawn, and the
 # oracle has no other defence than 16 digits.
@@ -24,14 +21,6 @@ OF_STANDARD_ERROR = 1e-4
 
 some_designs = designs()
 some_seed = st.integers(0, 2**32 - 1)
-
-
-def at_theta(criterion, theta):
-    """Take the snapshot of a criterion at a given theta instead of at its optimum."""
-    optimum = fit_criterion(criterion).optimum
-    phi = criterion.relcov.to_basis @ theta
-    at = criterion.decompose(phi)
-    return snapshot(criterion, replace(optimum, at=at, phi=phi, derivatives=criterion.derivatives(at)))
 
 
 def assert_close(found, expected, tolerance, scale=None):
@@ -86,7 +75,8 @@ def test_solvers_agree(data):
             np.concatenate([b.ravel() for b in reference.b]),
             DEFINITION,
         )
-        assert_close(design.criterion(solver).gradient(theta), gradient, 1e-8)
+        # On the boundary CHOLMOD's way to the gradient keeps half of the digits (see its `information`).
+        assert_close(design.criterion(solver).gradient(theta), gradient, 1e-6)
 
 
 @LAWS
