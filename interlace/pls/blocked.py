@@ -81,6 +81,8 @@ class BlockedFactorization:
         """Lambda2' G Lambda2, lower triangle, in Fortran order."""
         if self._scale is not None:
             return np.asfortranarray(G * self._scale * self._scale[:, None])
+        if not self._first.wants_full:  # of such a G only the lower triangle is true
+            G = symmetric_from_lower(np.tril(G))
         half = self._from_left(G, [block.T for block in self._Lambda[1:]])
         return np.asfortranarray(self._from_left(half.T, [block.T for block in self._Lambda[1:]]))
 
