@@ -24,7 +24,7 @@ def main() -> None:
     print(pd.DataFrame({"put in": TRUTH.values(), "found": found}, index=list(TRUTH)).round(1).to_string())
 
     # A new subject is expected to read as the average one does; a known subject as that subject has.
-    new = trials.head(2).assign(subject=["s01", "somebody else"])
+    new = trials.head(2).assign(subject=["s01", "somebody else"]).set_index("subject", drop=False)
     print("\nExpected for a known and for a new subject:")
     print(result.predict(new, new_levels="population").round(1).to_string())
 
