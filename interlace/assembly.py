@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from patsy.design_info import DesignInfo
 
-from .errors import DesignError, RankDeficiencyError, RankDeficiencyWarning
+from .errors import DesignError, RankDeficiencyError, RankDeficiencyWarning, callers_level
 from .formula import Bar, MixedFormula
 from .frames import Columns
 from .grouping import FactorLabels, LevelCodes, grouping_factor
@@ -314,7 +314,7 @@ def _kept_columns(X: FloatArray, names: tuple[str, ...], rank: Rank) -> tuple[in
     warnings.warn(
         f"the fixed effects are rank deficient: dropped {dropped}, which depend on the columns before them",
         RankDeficiencyWarning,
-        stacklevel=2,
+        stacklevel=callers_level(),
     )
     return kept
 

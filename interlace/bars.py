@@ -122,8 +122,9 @@ def _refuse_repeated(bars: Sequence[Bar]) -> None:
     seen: dict[tuple[Any, ...], Bar] = {}
     for bar in bars:
         if _key(bar) in seen:
+            again = "" if str(bar) == str(seen[_key(bar)]) else f" (as {seen[_key(bar)]} too)"
             raise FormulaError(
-                f"the random-effects term {bar} is there twice (as {seen[_key(bar)]} too); give it once: "
+                f"the random-effects term {bar} is there twice{again}; give it once: "
                 "the variances of identical terms cannot be told apart"
             )
         seen[_key(bar)] = bar

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+
 from statsmodels.tools.sm_exceptions import ModelWarning
+
+
+def callers_level() -> int:
+    """Count the frames from the function that warns to the first one outside the package.
+
+    Returns
+    -------
+    int
+        The ``stacklevel`` with which a warning points at the user's line.
+    """
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _inside(frame.f_globals.get("__name__", ""), package):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _inside(module: str, package: str) -> bool:
+    parts = module.split(".")
+    return parts[0] == package and "tests" not in parts
 
 
 class InterlaceError(Exception):

@@ -417,12 +417,12 @@ def _read_bar(tokens: Sequence[Token]) -> tuple[RawBar, ...]:
         raise FormulaError(
             f'nothing stands right of the bar in "({whole})"; write the column that groups the rows'
         )
-    for _, summand in _summands(list(lhs), whole):
-        _check_fixed(summand)
-        if any(t.text == "offset" and not t.in_call for t in summand):
-            raise FormulaError(f'offset(...) stands left of a bar in "({whole})"; offsets are not random')
-    double = tokens[bars[0]].text == "||"
     left = _text(lhs)
+    if any(t.text == "offset" and not t.in_call for t in lhs):
+        raise FormulaError(f'offset(...) stands left of a bar in "({whole})"; offsets are not random')
+    for _, summand in _summands(list(lhs), left):
+        _check_fixed(summand)
+    double = tokens[bars[0]].text == "||"
     return tuple(RawBar(left, factors, double) for factors in _nested(grouping, _text(grouping), lhs=left))
 
 

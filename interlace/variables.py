@@ -22,7 +22,7 @@ import patsy
 from numpy.typing import NDArray
 from patsy.eval import EvalEnvironment, EvalFactor
 
-from .errors import DesignError, UnknownColumnError
+from .errors import DesignError, FormulaError, UnknownColumnError
 from .frames import Columns, plain, suggestion
 
 FloatArray = NDArray[np.float64]
@@ -150,9 +150,12 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
     """
     factor, state = EvalFactor(code), dict[str, Any]()
     try:
+        ast.parse(code.strip(), mode="eval")
         for which in range(factor.memorize_passes_needed(state, env)):
             factor.memorize_chunk(state, which, columns)
             factor.memorize_finish(state, which)
+    except SyntaxError as error:
+        raise FormulaError(f'"{code}" is not a Python expression: {error.msg}') from error
     except patsy.PatsyError as error:
         raise _explained(code, columns, env, error) from error
     return state
@@ -168,7 +171,8 @@ def _evaluated(factor: EvalFactor, state: dict[str, Any], columns: Mapping[str, 
 def _explained(code: str, columns: Mapping[str, Any], env: EvalEnvironment, error: Exception) -> DesignError:
     """What to tell the user when an expression cannot be evaluated."""
     cause = error.__cause__
-    absent = [name for name in _names(code) if name not in columns and not _visible(name, env)]
+    names = [*_names(code), *_quoted_names(code)]
+    absent = [name for name in names if name not in columns and not _visible(name, env)]
     if isinstance(cause, KeyError):
         absent = absent or [str(cause.args[0])]
     if isinstance(cause, NameError | KeyError) and absent:
@@ -193,6 +197,13 @@ def _names(code: str) -> list[str]:
     """Variables that the code refers to, in order."""
     nodes = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Name))
     return list(dict.fromkeys(node.id for node in nodes))
+
+
+def _quoted_names(code: str) -> list[str]:
+    """Columns that the code refers to as ``Q("name")``."""
+    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
+    quotes = (call.args[0] for call in calls if getattr(call.func, "id", "") == "Q" and call.args)
+    return [str(name.value) for name in quotes if isinstance(name, ast.Constant)]
 
 
 def _visible(name: str, env: EvalEnvironment) -> bool:
