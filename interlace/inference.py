@@ -197,7 +197,7 @@ def boundary_entries(covariances: Sequence[FloatArray], directions: Sequence[Flo
     """
     pieces = []
     for Sigma, null in zip(covariances, directions, strict=True):
-        touched = columns_in_null(Sigma, null).any(axis=1)
+        touched = np.asarray(columns_in_null(Sigma, null).any(axis=1))
         rows, columns = lower_triangle(len(Sigma))
         pieces.append(touched[rows] | touched[columns])
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=bool)
@@ -208,7 +208,7 @@ def columns_in_null(Sigma: FloatArray, null: FloatArray) -> BoolArray:
     sd = np.sqrt(np.maximum(np.diag(Sigma), 0.0))
     loading = np.abs(null) * sd[:, None]
     largest = loading.max(axis=0, initial=0.0)
-    without_variance = (sd == 0.0)[:, None] & (null != 0.0)
+    without_variance = np.asarray(sd == 0.0)[:, None] & (null != 0.0)
     return np.asarray(without_variance | (loading > SHARE * np.where(largest > 0, largest, np.inf)))
 
 

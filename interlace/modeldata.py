@@ -114,8 +114,8 @@ class DesignData(PandasData):
 
 
 def _constant_column(X: NDArray[np.float64]) -> int | None:
-    constant = np.flatnonzero((np.ptp(X, axis=0) == 0) & (X[0] != 0)) if len(X) else []
-    return int(constant[0]) if len(constant) else None
+    constant = [j for j in range(X.shape[1]) if np.ptp(X[:, j]) == 0 and X[0, j] != 0]
+    return constant[0] if constant else None
 
 
 def _spans_constant(X: NDArray[np.float64]) -> bool:

@@ -65,6 +65,8 @@ class CrossedLMMResults(LikelihoodModelResults):
         The numbers behind everything here, in lme4's notation.
     """
 
+    model: CrossedLMM
+
     def __init__(self, model: CrossedLMM, pls_fit: PLSFit, *, full_output: bool = True) -> None:
         self.pls_fit = pls_fit
         self.term_covariances = pls_fit.Sigma
@@ -654,11 +656,12 @@ class CrossedLMMResults(LikelihoodModelResults):
         mean = fixed_part(new.X, self.fe_params, new.offset)
         names = self._factor_names()
         for labels, Xi, b in zip(self.model.design.term_labels, new.Xi, self.pls_fit.b, strict=True):
-            name = names[labels.factor]
-            if name in chosen:
-                if new_levels == "error":
-                    refuse_unseen(name, new.unseen[labels.factor])
-                mean = mean + random_part(new.codes[labels.factor], Xi, b)
+            name, codes = names[labels.factor], new.codes[labels.factor]
+            if name not in chosen or Xi is None or codes is None:
+                continue
+            if new_levels == "error":
+                refuse_unseen(name, new.unseen[labels.factor])
+            mean += random_part(codes, Xi, b)
         return pd.Series(mean, index=new.index)
 
     # ---- Presentation and storage ---------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,37 @@ if TYPE_CHECKING:
     from interlace.results import CrossedLMMResults
 
 TITLE = "Mixed Linear Model Regression Results"
+
+
+class AlignedSummary(Summary):
+    """A Summary whose tables are equally wide as text.
+
+    statsmodels spreads missing width over the gaps between columns and counts one gap too few in tables with
+    row labels; here the labels take it all.
+    """
+
+    def as_text(self) -> str:
+        """Tables as text, with a rule as wide as the widest."""
+        widths = [_width(table, setting) for table, setting in zip(self.tables, self.settings, strict=True)]
+        even = Summary()
+        even.title, even.extra_txt, even.settings = self.title, self.extra_txt, self.settings
+        even.tables = [
+            _widened(table, max(widths) - width) if setting["index"] else table
+            for table, setting, width in zip(self.tables, self.settings, widths, strict=True)
+        ]
+        return even.as_text()
+
+
+def _width(table: pd.DataFrame, setting: dict[str, Any]) -> int:
+    alone = Summary()
+    alone.tables, alone.settings = [table], [setting]
+    return max(len(line) for line in alone.as_text().splitlines())
+
+
+def _widened(table: pd.DataFrame, missing: int) -> pd.DataFrame:
+    labels = [str(label) for label in table.index]
+    width = missing + max(map(len, labels), default=0)
+    return table.set_axis([label.ljust(width) for label in labels], axis=0)
 
 
 def build_summary(
@@ -55,7 +86,7 @@ def build_summary(
     names = _named("xname_fe", xname_fe, results.fe_names) + _named(
         "xname_re", xname_re, results.variance_names
     )
-    summary = Summary()
+    summary = AlignedSummary()
     summary.add_title(TITLE if title is None else title)
     summary.add_dict(_header(results, yname))
     if len(results.ngroups) > 1:

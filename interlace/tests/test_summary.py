@@ -107,6 +107,14 @@ def test_summary_col_puts_fits_side_by_side(slopes, crossed):
     assert "plate Var" in text
 
 
+def test_tables_are_equally_wide(slopes, crossed):
+    for result in (slopes, crossed):
+        lines = result.summary().as_text().splitlines()
+        rules = [line for line in lines if line and not set(line) - set("=-")]
+        assert len({len(rule) for rule in rules}) == 1
+        assert max(map(len, lines)) == len(rules[0])
+
+
 def test_no_correlation_is_shown_for_intercepts(crossed):
     assert "Corr" not in crossed.summary().as_text()
 
