@@ -18,7 +18,7 @@ from interlace.errors import NotPositiveDefiniteError
 from .crossproducts import CrossProducts
 from .nested import absorbed, diagonal_blocks
 from .relcov import Layout
-from .schur import WeightedGram
+from .schur import WeightedGram, by_popularity
 from .terms import FloatArray, SparseArray
 from .triangular import symmetric_from_lower
 
@@ -48,16 +48,20 @@ class BlockedFactorization:
         self._rest = Layout(layout.n_levels[1:], layout.K[1:])
         first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
         self._A11 = diagonal_blocks(cp.A, layout, 0)
-        self._A22 = _dense(cp.A[rest, rest])
-        between = cp.A[first, rest]
+        A22, between = _dense(cp.A[rest, rest]), cp.A[first, rest]
+        self._order = np.arange(self._rest.q)  # order in which this class keeps the other factors' columns
         size = between.shape[0] * between.shape[1]
         few = not isinstance(between, np.ndarray) and between.nnz < DENSE_SHARE * size
-        if few and size > DENSE_SIZE:
-            self._first: _First = (
-                _SparseScalar(between) if layout.K[0] == 1 else _SparseVector(between, layout.K[0])
-            )
+        if few and size > DENSE_SIZE and layout.K[0] == 1:
+            if max(self._rest.K) == 1:
+                self._order = by_popularity(between)
+            self._first: _First = _SparseScalar(between[:, self._order])
+        elif few and size > DENSE_SIZE:
+            self._first = _SparseVector(between, layout.K[0])
         else:
             self._first = _Dense(_dense(between), layout.K[0])
+        self._A22 = np.asfortranarray(A22[np.ix_(self._order, self._order)])
+        self._place = np.argsort(self._order)
 
     def update(self, Lambda: Sequence[FloatArray]) -> None:
         """Absorb the first factor, factorise the Schur complement of the others."""
@@ -65,10 +69,9 @@ class BlockedFactorization:
         self._H, self._logdet = absorbed(self._A11, Lambda[0])
         self._left = np.eye(self.layout.K[0]) - self._A11 @ self._H
         self._G = self._first.absorb(self._A22, self._H, self._left)
-        scalar = all(len(block) == 1 for block in Lambda[1:])
-        self._scale = (
-            np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels) if scalar else None
-        )
+        self._scale: FloatArray | None = None
+        if max(self._rest.K) == 1:
+            self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
         S = self._two_sided(self._G)
         S.flat[:: S.shape[0] + 1] += 1.0
         self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
@@ -83,14 +86,17 @@ class BlockedFactorization:
             return np.asfortranarray(G * self._scale * self._scale[:, None])
         if not self._first.wants_full:  # of such a G only the lower triangle is true
             G = symmetric_from_lower(np.tril(G))
-        half = self._from_left(G, [block.T for block in self._Lambda[1:]])
-        return np.asfortranarray(self._from_left(half.T, [block.T for block in self._Lambda[1:]]))
+        half = self._Lambda2(G, transpose=True)
+        return np.asfortranarray(self._Lambda2(half.T, transpose=True))
 
-    def _from_left(self, B: FloatArray, blocks: Sequence[FloatArray]) -> FloatArray:
-        """Block-diagonal matrix (one block per factor, the same for each level) times B."""
+    def _Lambda2(self, B: FloatArray, *, transpose: bool = False) -> FloatArray:
+        """Lambda2 B or Lambda2' B; one block per factor, the same for each of its levels."""
+        if self._scale is not None:
+            return np.asarray(self._scale[:, None] * B)
         out = np.empty(B.shape)
-        for own, K, block in zip(self._rest.slices, self._rest.K, blocks, strict=True):
-            out[own] = (block @ B[own].reshape(-1, K, B.shape[1])).reshape(-1, B.shape[1])
+        for own, K, block in zip(self._rest.slices, self._rest.K, self._Lambda[1:], strict=True):
+            left = block.T if transpose else block
+            out[own] = (left @ B[own].reshape(-1, K, B.shape[1])).reshape(-1, B.shape[1])
         return out
 
     def logdet(self) -> float:
@@ -103,12 +109,10 @@ class BlockedFactorization:
         H = self._H
         b1 = B[:q1]
         x1 = _by_block(H, b1)
-        b2 = self._from_left(
-            B[q1:] - self._first.transpose_times(x1), [block.T for block in self._Lambda[1:]]
-        )
-        x2 = self._from_left(_solve(self._L, b2), self._Lambda[1:])
+        b2 = self._Lambda2(B[q1:][self._order] - self._first.transpose_times(x1), transpose=True)
+        x2 = self._Lambda2(_solve(self._L, b2))
         x1 = _by_block(H, b1 - self._first.times(x2))
-        return np.concatenate([x1, x2])
+        return np.concatenate([x1, x2[self._place]])
 
     def _rest_inverse(self) -> FloatArray:
         """S^-1, lower triangle, zeros above."""
@@ -121,19 +125,23 @@ class BlockedFactorization:
         inverse = self._rest_inverse()
         if self._scale is not None:
             return np.asarray((inverse.T * self._scale * self._scale[:, None]).T)
-        half = self._from_left(symmetric_from_lower(inverse), self._Lambda[1:])
-        return self._from_left(half.T, self._Lambda[1:])
+        half = self._Lambda2(symmetric_from_lower(inverse))
+        return self._Lambda2(half.T)
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of T."""
         T22 = self._full(self._T22())
         Q = self._first.quadratic_blocks(T22)
         first = self._H + self._H @ Q @ self._H
-        rest = [
-            _own_blocks(T22, own, levels, K)
-            for own, levels, K in zip(self._rest.slices, self._rest.n_levels, self._rest.K, strict=True)
-        ]
-        return [first, *rest]
+        return [first, *(self._own_blocks(T22, i) for i in range(len(self._rest.K)))]
+
+    def _own_blocks(self, matrix: FloatArray, i: int) -> FloatArray:
+        """Diagonal blocks of factor i of the others, (n_levels, K, K)."""
+        own, levels, K = self._rest.slices[i], self._rest.n_levels[i], self._rest.K[i]
+        if K == 1:
+            return np.asarray(np.diagonal(matrix)[self._place[own], None, None])
+        at = np.arange(levels)
+        return np.asarray(matrix[own, own].reshape(levels, K, levels, K)[at, :, at])
 
     def _full(self, T22: FloatArray) -> FloatArray:
         return T22 if self._scale is None else symmetric_from_lower(T22)
@@ -147,16 +155,15 @@ class BlockedFactorization:
         return [first, *(self._rest_information(i) for i in range(len(self._rest.K)))]
 
     def _rest_information(self, i: int) -> FloatArray:
-        own, levels, K = self._rest.slices[i], self._rest.n_levels[i], self._rest.K[i]
-        Lambda = self._Lambda[i + 1]
+        levels, K, Lambda = self._rest.n_levels[i], self._rest.K[i], self._Lambda[i + 1]
         if np.linalg.svd(Lambda, compute_uv=False)[-1] > SMALL_PIVOT:
-            lower = _own_blocks(self._rest_inverse(), own, levels, K).sum(axis=0)
+            lower = self._own_blocks(self._rest_inverse(), i).sum(axis=0)
             seen = levels * np.eye(K) - symmetric_from_lower(lower)
             return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
         G = symmetric_from_lower(np.tril(self._G))
-        half = self._from_left(G[:, own], [block.T for block in self._Lambda[1:]])
+        half = self._Lambda2(G[:, self._place[self._rest.slices[i]]], transpose=True)
         V = linalg.solve_triangular(self._L, half, lower=True).reshape(-1, K)
-        return np.asarray(_own_blocks(G, own, levels, K).sum(axis=0) - V.T @ V)
+        return np.asarray(self._own_blocks(G, i).sum(axis=0) - V.T @ V)
 
 
 class _First:
@@ -216,7 +223,7 @@ class _SparseScalar(_First):
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
         removed, self._gradient_gram = self._gram(np.column_stack([H[:, 0, 0], left[:, 0, 0] ** 2]))
-        return np.asarray(A22.T - removed)  # A22 is symmetric; its transpose has the order of `removed`
+        return np.asarray(A22 - removed)
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
@@ -276,12 +283,6 @@ def _by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
     if K == 1:
         return np.asarray(blocks[:, 0] * B)
     return np.asarray((blocks @ B.reshape(n, K, -1)).reshape(B.shape))
-
-
-def _own_blocks(matrix: FloatArray, own: slice, levels: int, K: int) -> FloatArray:
-    square = matrix[own, own].reshape(levels, K, levels, K)
-    at = np.arange(levels)
-    return np.asarray(square[at, :, at])
 
 
 def _solve(L: FloatArray, B: FloatArray) -> FloatArray:

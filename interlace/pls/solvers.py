@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from scipy import sparse
 
 from interlace.errors import InterlaceError
 
@@ -22,6 +23,9 @@ Solver = Literal["auto", "cholmod", "blocked"]
 
 # Columns of the dense Schur complement up to which it is not worth asking whether a sparse one is cheaper.
 SURELY_DENSE = 1_500
+# Eliminating a level fills in a block among the columns that it meets. With this many such entries for
+# each place in the Schur complement, next to none stays empty.
+SURELY_FULL = 2.0
 # Columns beyond which a dense Schur complement does not fit in memory (8 bytes each, three copies).
 TOO_DENSE = 30_000
 
@@ -60,7 +64,7 @@ def choose(
     if parents is not None:
         return NestedFactorization(cp, layout, parents)
     rest = layout.q - layout.starts[1]
-    if solver == "auto" and rest > SURELY_DENSE and cholmod.available():
+    if solver == "auto" and rest > SURELY_DENSE and not _fills(cp, layout) and cholmod.available():
         sparse_factor = cholmod.CholmodFactorization(cp, layout)
         if sparse_factor.predicted_cost() < float(rest) ** 3:
             return sparse_factor
@@ -83,3 +87,11 @@ def nesting(factors: Sequence[GroupingFactor]) -> list[IntArray] | None:
             return None
         parents.append(parent)
     return parents
+
+
+def _fills(cp: CrossProducts, layout: Layout) -> bool:
+    """Whether eliminating the largest factor leaves a full Schur complement."""
+    rest = layout.q - layout.starts[1]
+    between = sparse.csr_array(cp.A[: layout.starts[1], layout.starts[1] :])
+    met = np.diff(between.indptr).astype(float)
+    return bool((met**2).sum() > SURELY_FULL * float(rest) ** 2)
