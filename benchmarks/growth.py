@@ -116,15 +116,18 @@ def _forget(case: Case) -> None:
 INKS = ("#c0392b", "#1f3a5f", "#2e8b57", "#d68910", "#7d3c98", "#5d6d7e", "#a04000")
 
 
-def plot(sweep: dict[str, Any], path: Path) -> None:
-    """Two panels, time and memory, both axes logarithmic; each line is labelled at its end."""
+def plot(sweep: dict[str, Any], limit: float, path: Path) -> None:
+    """Draw time and memory, all axes logarithmic; triangles mark fits that were ended at the time limit."""
     figure, panels = plt.subplots(1, 2, figsize=(10.0, 4.2), layout="constrained")
     for panel, key, label in zip(
         panels, ("seconds", "peak_above_mb"), ("seconds", "peak memory above start, MiB"), strict=True
     ):
         for ink, (engine, points) in zip(INKS, sweep["points"].items(), strict=False):
             _curve(panel, points, key, engine, ink)
+            if key == "seconds":
+                _stop(panel, points, limit, ink)
         panel.set(xscale="log", yscale="log", xlabel=sweep["axis"], ylabel=label)
+        panel.yaxis.set_minor_formatter("")
         panel.grid(which="major", color="#dddddd", linewidth=0.6)
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(x=0.3)
@@ -154,6 +157,17 @@ def _curve(panel: Any, points: list[dict[str, Any]], key: str, engine: str, ink:
     )
 
 
+def _stop(panel: Any, points: list[dict[str, Any]], limit: float, ink: str) -> None:
+    """Lead the line up to the size at which the engine was ended."""
+    last = points[-1] if points else {"status": "ok"}
+    if last["status"] != "time":
+        return
+    reached = [(p["size"], p["seconds"]) for p in points if p["status"] == "ok"][-1:]
+    sizes, values = zip(*reached, (last["size"], limit), strict=True)
+    panel.plot(sizes, values, color=ink, linewidth=0.8, linestyle=":")
+    panel.plot(sizes[-1], values[-1], color=ink, marker="^", markersize=6, markerfacecolor="white")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--sweeps", nargs="*", help=f"of {', '.join(sweep.name for sweep in SWEEPS)}")
@@ -178,7 +192,7 @@ def main() -> None:
             results["sweeps"][sweep.name] = run_sweep(sweep, engines, limits)
             record.write_text(json.dumps(results, indent=1) + "\n")
     for name, sweep in results["sweeps"].items():
-        plot(sweep, RESULTS / f"growth-{name}.png")
+        plot(sweep, results["machine"]["time_limit"], RESULTS / f"growth-{name}.png")
     print(f"plots and growth.json are in {RESULTS}")
 
 

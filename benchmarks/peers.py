@@ -44,7 +44,7 @@ class Interlace:
         return lambda: self.engine.fit(text, frame)
 
     def outcome(self, fitted: Any) -> Outcome:
-        return -2.0 * float(fitted.llf), _entry(fitted.mle_retvals, "nfev")
+        return -2.0 * float(fitted.llf), _entry(fitted.mle_retvals, "fcalls")
 
 
 class MixedLM:

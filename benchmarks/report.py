@@ -88,6 +88,7 @@ def _details(results: dict[str, Any]) -> list[str]:
         "engine",
         "seconds",
         "times ours",
+        "processor s",
         "peak above start, MiB",
         "peak, MiB",
         "evaluations",
@@ -106,13 +107,14 @@ def _detail(case: dict[str, Any], engine: str) -> list[str]:
     if fit["status"] != "ok":
         return [
             f"{fit['status']}: {fit['note']}" if fit["note"] else f"over the {fit['status']} limit",
-            *["–"] * 6,
+            *["–"] * 7,
         ]
     ratio = f"{fit['seconds'] / ours['seconds']:.3g}" if "seconds" in ours else "–"
     count = "–" if fit["evaluations"] is None else str(fit["evaluations"])
     return [
         _seconds(fit["seconds"]),
         ratio,
+        _seconds(fit["cpu_seconds"]),
         f"{fit['peak_above_mb']:.0f}",
         f"{fit['peak_mb']:.0f}",
         count,

@@ -86,7 +86,7 @@ def summarize(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         "seconds": statistics.median(seconds),
         "seconds_rounds": seconds,
         "first_seconds": statistics.median(outcome["first_seconds"] for outcome in good),
-        "cpu_per_wall": statistics.median(outcome["cpu_per_wall"] for outcome in good),
+        "cpu_seconds": statistics.median(outcome["cpu_seconds"] for outcome in good),
         "peak_mb": statistics.median(outcome["peak_mb"] for outcome in good),
         "peak_above_mb": statistics.median(outcome["peak_above_mb"] for outcome in good),
         "criterion": good[0]["criterion"],
