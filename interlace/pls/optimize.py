@@ -33,6 +33,9 @@ ROUNDING_COST = 1e-9
 LOCAL = 0.1
 # Rounding noise of the criterion, relative.
 NOISE = 1e-13
+EPSILON = 2.0**-51
+# Deviance beyond which an optimum is not to be called one, noise or not.
+MOST_NOISE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,9 @@ class _Search:
 
     @property
     def noise(self) -> float:
-        return NOISE * max(1.0, abs(self.at.objective))
+        """Error of the criterion by rounding: of its own size, and of r^2 as a difference from y'y."""
+        cancelled = self.criterion.nu * float(self.criterion.cp.C[-1, -1]) / self.at.pwrss
+        return min(NOISE * max(1.0, abs(self.at.objective)) + EPSILON * cancelled, MOST_NOISE)
 
     def evaluate(self, phi: FloatArray, gauge: Sequence[FloatArray] | None) -> Decomposition:
         self.nfev += 1
@@ -124,7 +129,7 @@ class _Search:
 
     def back(self) -> None:
         """Bring the factorization back from a rejected trial."""
-        self.at = self.evaluate(self.at.phi, self.at.gauge)
+        self.evaluate(self.at.phi, self.at.gauge)
 
     def model(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Eigenvalues made positive, eigenvectors, gradient in their coordinates."""
