@@ -60,6 +60,8 @@ class _Analysis04:
     def refactor(self, M: SparseArray) -> None:
         try:
             self._factor.cholesky_inplace(_matrix(M))
+            # A simplicial factor is an LDL' until L is asked for, and indefinite ones pass as such.
+            self._L = sparse.csc_array(self._factor.L())
         except self._module.CholmodNotPositiveDefiniteError as error:
             raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
 
@@ -67,7 +69,7 @@ class _Analysis04:
         return np.asarray(self._factor.solve_A(B))
 
     def L(self) -> SparseArray:
-        return sparse.csc_array(self._factor.L())
+        return self._L
 
 
 class _Analysis05:
