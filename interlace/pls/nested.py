@@ -140,8 +140,10 @@ def absorbed(A: FloatArray, Lambda: FloatArray) -> tuple[FloatArray, float]:
         return square / M, float(np.log(M).sum())
     M = Lambda.T @ A @ Lambda
     M[:, range(len(Lambda)), range(len(Lambda))] += 1.0
-    pivots = np.diagonal(np.linalg.cholesky(M), axis1=1, axis2=2)
-    return Lambda @ np.linalg.inv(M) @ Lambda.T, float(2.0 * np.log(pivots).sum())
+    L = np.linalg.cholesky(M)
+    pivots = np.diagonal(L, axis1=1, axis2=2)
+    half = np.linalg.inv(L) @ Lambda.T  # a square keeps the digits that inv(M) loses where Lambda is large
+    return half.transpose(0, 2, 1) @ half, float(2.0 * np.log(pivots).sum())
 
 
 def diagonal_blocks(A: FloatArray | SparseArray, layout: Layout, f: int) -> FloatArray:
