@@ -10,8 +10,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.base.model import LikelihoodModel
-from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
@@ -21,12 +19,11 @@ from interlace.design import Design, build_design, design_from_arrays
 from interlace.errors import SingularFitWarning
 from interlace.formula import parse_formula
 from interlace.frames import as_frame
-from interlace.inference import relative_factors
-from interlace.likelihood import Likelihood
+from interlace.marginal import MarginalModel
 from interlace.modeldata import DesignData
-from interlace.results import CrossedLMMResults, CrossedLMMResultsWrapper
-from interlace.simulation import MarginalDistribution
+from interlace.results import CrossedLMMResults
 from interlace.variables import capture_environment
+from interlace.wrapper import CrossedLMMResultsWrapper
 
 FloatArray = NDArray[np.float64]
 Missing: TypeAlias = Literal["drop", "raise", "none"]
@@ -38,7 +35,7 @@ Likelihoods: TypeAlias = Literal["REML", "ML"]
 MAXITER = 200
 
 
-class CrossedLMM(LikelihoodModel):
+class CrossedLMM(MarginalModel):
     """Linear mixed model with crossed, nested or partially crossed random effects.
 
     Parameters
@@ -205,7 +202,7 @@ class CrossedLMM(LikelihoodModel):
         self.df_model = self.k_fe - self.k_constant
         self.df_resid = self.nobs - self.k_fe
 
-    def _handle_data(self, endog: Any, exog: Any, *checks: Any, **labels: Any) -> DesignData:  # noqa: ARG002
+    def _handle_data(self, _endog: Any, _exog: Any, *_checks: Any, **labels: Any) -> DesignData:
         # The design has seen to missing values and dependent columns, and it holds endog and exog.
         return DesignData(**labels)
 
@@ -221,11 +218,6 @@ class CrossedLMM(LikelihoodModel):
     def _bars(self) -> list[str]:
         names = [labels.name for labels in self.design.factor_labels]
         return [f"({labels.lhs} | {names[labels.factor]})" for labels in self.design.term_labels]
-
-    @property
-    def design(self) -> Design:
-        """The matrices and their labels."""
-        return self.data.design
 
     def describe(self) -> str:
         """Say in words what will be fitted: terms, levels, crossed or nested, sizes.
@@ -355,11 +347,6 @@ class CrossedLMM(LikelihoodModel):
         _warn(results)
         return CrossedLMMResultsWrapper(results)
 
-    def _present(self) -> Design:
-        if self.endog is None:
-            raise ValueError("the rows of the data are gone (remove_data was called); build the model again")
-        return self.design
-
     def _start(self, start_params: ArrayLike | None) -> FloatArray | None:
         if start_params is None:
             return None
@@ -371,172 +358,6 @@ class CrossedLMM(LikelihoodModel):
                 "the relative covariance factors column by column, as results.theta has them"
             )
         return theta
-
-    # ---- The likelihood -------------------------------------------------------------------------
-
-    def criterion(self, *, reml: bool = True, solver: Solver = "auto") -> pls.ProfiledCriterion:
-        """Profiled criterion of the model: a function of theta, lme4's deviance function.
-
-        Parameters
-        ----------
-        reml : bool, default True
-            REML criterion or deviance.
-        solver : {"auto", "cholmod", "blocked"}, default "auto"
-            Factorization.
-
-        Returns
-        -------
-        ProfiledCriterion
-            Call it with theta; ``gradient(theta)`` is exact.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> sleep = interlace.datasets.load_sleepstudy()
-        >>> model = interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> round(model.criterion(reml=False)([1.0, 0.0, 1.0]), 4)
-        1784.6423
-        """
-        design = self._present()
-        return pls.profiled_criterion(
-            design.factors,
-            design.terms,
-            design.X,
-            design.y,
-            weights=design.weights,
-            offset=design.offset,
-            reml=reml,
-            solver=solver,
-        )
-
-    def loglike(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> float:
-        """Log-likelihood of fixed effects and variance parameters.
-
-        Parameters
-        ----------
-        params : array_like of shape (k_params,)
-            Fixed effects, then variances and covariances on the scale of the data: the space of
-            ``results.params``.
-        scale : float, optional
-            Residual variance; by default the one that maximises the likelihood at ``params``.
-        reml : bool, default True
-            Restricted likelihood or likelihood.
-
-        Returns
-        -------
-        float
-            ``results.llf`` at ``results.params``; minus infinity outside the parameter space.
-        """
-        return self._likelihood(reml).loglike(np.asarray(params, dtype=float), scale)
-
-    def score(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
-        """Gradient of :meth:`loglike` by ``params``, by central differences.
-
-        Parameters
-        ----------
-        params, scale, reml
-            As for :meth:`loglike`.
-
-        Returns
-        -------
-        ndarray of shape (k_params,)
-            Zero at the estimates of a regular fit; not finite on the boundary of the parameter space.
-        """
-        likelihood = self._likelihood(reml)
-        with np.errstate(invalid="ignore"):
-            return approx_fprime(
-                np.asarray(params, dtype=float), likelihood.loglike, args=(scale,), centered=True
-            )
-
-    def hessian(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
-        """Second derivatives of :meth:`loglike` by ``params``, by differences.
-
-        Parameters
-        ----------
-        params, scale, reml
-            As for :meth:`loglike`.
-
-        Returns
-        -------
-        ndarray of shape (k_params, k_params)
-            Accurate to about five digits; not finite on the boundary of the parameter space.
-        """
-        likelihood = self._likelihood(reml)
-        with np.errstate(invalid="ignore"):
-            return approx_hess(np.asarray(params, dtype=float), likelihood.loglike, args=(scale,))
-
-    def information(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
-        """Observed information: minus :meth:`hessian`.
-
-        Parameters
-        ----------
-        params, scale, reml
-            As for :meth:`loglike`.
-
-        Returns
-        -------
-        ndarray of shape (k_params, k_params)
-        """
-        return -self.hessian(params, scale, reml=reml)
-
-    def _likelihood(self, reml: bool) -> Likelihood:
-        return Likelihood(self.criterion(reml=reml), tuple(term.k for term in self.design.terms))
-
-    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
-        """Compute the fixed part of the mean, without the offset.
-
-        Parameters
-        ----------
-        params : array_like
-            Fixed effects, or all the parameters.
-        exog : array_like of shape (m, k_fe), optional
-            Fixed-effects model matrix; that of the model by default.
-
-        Returns
-        -------
-        ndarray
-            One value per row.
-        """
-        matrix = self._present().X if exog is None else np.asarray(exog, dtype=float)
-        return matrix @ np.asarray(params, dtype=float)[: self.k_fe]
-
-    def get_distribution(
-        self, params: ArrayLike, scale: float, exog: ArrayLike | None = None
-    ) -> MarginalDistribution:
-        """Distribution of the response when the random effects are drawn anew.
-
-        Parameters
-        ----------
-        params : array_like of shape (k_params,)
-            Fixed effects, then variances and covariances, as ``results.params``.
-        scale : float
-            Residual variance.
-        exog : array_like of shape (n, k_fe), optional
-            Fixed-effects model matrix for the rows of the model.
-
-        Returns
-        -------
-        MarginalDistribution
-            With ``mean()``, ``var()``, ``std()`` and ``rvs(size, rng=)``.
-
-        Raises
-        ------
-        ValueError
-            If a covariance matrix is not positive semidefinite.
-        """
-        design, natural = self._present(), np.asarray(params, dtype=float)
-        factors = relative_factors(natural[self.k_fe :], [term.k for term in design.terms], 1.0)
-        if factors is None:
-            raise ValueError("params hold a covariance matrix that is not positive semidefinite")
-        mean = self.predict(natural, exog)
-        return MarginalDistribution(
-            loc=mean if design.offset is None else mean + design.offset,
-            scale=float(scale),
-            weights=design.weights,
-            factors=design.factors,
-            terms=design.terms,
-            covariances=tuple(factor @ factor.T for factor in factors),
-        )
 
     # ---- Storage --------------------------------------------------------------------------------
 

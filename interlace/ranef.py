@@ -166,20 +166,28 @@ def singular_sentences(
     phrases = []
     for labels, Sigma, null in zip(design.term_labels, covariances, directions, strict=True):
         bar = f"({labels.lhs} | {design.factor_labels[labels.factor].name})"
-        loads = columns_in_null(Sigma, null)
-        phrases += [
-            f"in {bar} {_phrase(labels.columns, null[:, j], loads[:, j])}" for j in range(null.shape[1])
-        ]
+        phrases += [f"in {bar} {phrase}" for phrase in _phrases(labels.columns, Sigma, null)]
     return tuple(phrases)
 
 
-def _phrase(columns: Sequence[str], direction: FloatArray, loads: NDArray[np.bool_]) -> str:
-    involved = np.flatnonzero(loads).tolist()
-    if len(involved) == 1:
-        return f"the variance of {columns[involved[0]]} is 0"
+def _phrases(columns: Sequence[str], Sigma: FloatArray, null: FloatArray) -> list[str]:
+    constant = np.diag(Sigma) == 0.0
+    phrases = [f"the variance of {columns[i]} is 0" for i in np.flatnonzero(constant).tolist()]
+    left = null.shape[1] - len(phrases)
+    if left == 1:
+        # What remains of the null space once the columns without variance are taken out is one direction.
+        direction = np.linalg.svd(np.where(constant[:, None], 0.0, null))[0][:, 0]
+        phrases.append(_combination(columns, Sigma, direction))
+    elif left > 1:
+        rank = len(columns) - null.shape[1]
+        phrases.append(f"the covariance matrix of {len(columns)} effects has rank {rank}")
+    return phrases
+
+
+def _combination(columns: Sequence[str], Sigma: FloatArray, direction: FloatArray) -> str:
+    involved = np.flatnonzero(columns_in_null(Sigma, direction[:, None])[:, 0]).tolist()
     if len(involved) == 2:
         sign = "-1" if direction[involved].prod() > 0 else "+1"
         return f"the correlation of {columns[involved[0]]} and {columns[involved[1]]} is {sign}"
     weights = direction / direction[involved[0]]
-    combination = " ".join(f"{weights[i]:+.4g}*{columns[i]}" for i in involved)
-    return f"the combination {combination} has variance 0"
+    return f"the combination {' '.join(f'{weights[i]:+.4g}*{columns[i]}' for i in involved)} has variance 0"

@@ -43,12 +43,15 @@ MAY_IMPORT = {
     "prediction": {*BASE, "design", "pls"},
     "ranef": {*BASE, "design", "inference", "pls"},
     "simulation": {*BASE, "design", "pls", "prediction"},
+    "wald": {*BASE, "inference", "pls"},
     # words
     "describe": {*BASE, "design", "pls"},
     "summary": {*BASE, "inference", "ranef"},
     # what users hold
-    "results": {*BASE, *ARITHMETIC, "describe", "design", "modeldata", "pls", "summary"},
-    "model": {*MATRICES, *ARITHMETIC, "describe", "design", "modeldata", "results"},
+    "results": {*BASE, *ARITHMETIC, "describe", "design", "modeldata", "pls", "summary", "wald"},
+    "wrapper": {*BASE, "results"},
+    "marginal": {*BASE, *ARITHMETIC, "design", "pls"},
+    "model": {*MATRICES, *ARITHMETIC, "describe", "design", "marginal", "modeldata", "results", "wrapper"},
     "__init__": {"datasets", "errors", "model", "results"},
 }
 

@@ -95,7 +95,7 @@ def test_results_of_arrays_can_be_stored(tmp_path):
 
 def test_remove_data_drops_every_row(result):
     n, fitted = result.nobs, result.fittedvalues
-    result.resid  # noqa: B018  (fills the cache that is to be emptied)
+    assert len(result.resid) == n  # fills the cache that is to be emptied
     model = result.model
     result.remove_data()
     assert result.model.data.frame is None
@@ -103,7 +103,7 @@ def test_remove_data_drops_every_row(result):
     assert result.model.exog is None
     assert longest_array(result._results) < n
     with pytest.raises(ValueError, match=r"the rows of the data are gone \(remove_data was called\)"):
-        result.fittedvalues  # noqa: B018
+        result.predict()
     with pytest.raises(ValueError, match="build the model again"):
         result.model.fit()
     # The model that the result came from belongs to the caller and stays whole.

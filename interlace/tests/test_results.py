@@ -9,6 +9,7 @@ import statsmodels.formula.api as smf
 
 import interlace
 from interlace import inference
+from interlace.errors import SingularFitWarning
 from interlace.tests.bank import MODELS, load
 from interlace.tests.fits import fitted
 
@@ -271,6 +272,36 @@ def test_a_variance_of_zero_has_no_standard_error():
     assert np.isfinite(result.t_test([[1.0, 0.0]]).sd).all()  # a weight of zero cancels the NaN
     assert "Singular fit" in result.summary().as_text()
     assert np.all(result.random_effects["Batch"] == 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "phrase"),
+    [
+        ("cake_rawtemp", "in (1 + temp | rec_rep) the correlation of (Intercept) and temp is +1"),
+        ("cake_cat6", "in (1 + temperature_f | replicate) the covariance matrix of 6 effects has rank 2"),
+        ("exam_inter_ml", "in (1 + standLRT + sex | school) the combination +1*(Intercept) "),
+    ],
+)
+def test_singular_directions_in_words(name, phrase):
+    (found,) = fitted(name).result.singular_directions
+    assert found.startswith(phrase)
+    assert np.linalg.eigvalsh(MODELS[name].factors[0].covariance)[0] == pytest.approx(0.0, abs=1e-6)  # lme4's
+
+
+def test_two_variances_of_zero_are_named_one_by_one():
+    rng = np.random.default_rng(5)
+    data = {"x": np.tile([-1.0, 1.0], 40), "g": np.repeat(np.arange(20), 4), "y": rng.permutation(80) * 1.0}
+    # Within every group the responses add up to zero, alone and against x: no group differs from another.
+    y = data["y"].reshape(20, 2, 2)
+    y = y - y.mean(axis=1, keepdims=True)
+    with pytest.warns(SingularFitWarning) as seen:
+        result = interlace.fit("y ~ x + (x | g)", {**data, "y": y.ravel()})
+    assert result.singular_directions == (
+        "in (x | g) the variance of (Intercept) is 0",
+        "in (x | g) the variance of x is 0",
+    )
+    assert len(seen) == 1
+    assert np.isnan(result.bse_re).all()
 
 
 def test_singular_fits_keep_the_standard_errors_of_the_rest():
