@@ -1,0 +1,118 @@
+"""The largest factor by blocks and a dense Schur complement, against the definition."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interlace.errors import NotPositiveDefiniteError
+from interlace.pls import blocked, crossproducts
+from interlace.pls.blocked import BlockedFactorization
+from interlace.tests.pls.dense import (
+    KINDS,
+    DenseFactorization,
+    assert_same_verbs,
+    crossed_factors,
+    lambdas,
+    products,
+)
+
+# M and the oracle's inverse of it have condition numbers up to 1e6 at the largest Lambda.
+VERB = 1e-9
+# Where Lambda2 is small but regular, I - S^-1 has lost up to half of its digits.
+INFORMATION = 1e-7
+
+SHAPES = {
+    "scalar, one scalar": ((14, 6), (1, 1)),
+    "scalar, one vector": ((20, 4), (1, 3)),
+    "vector, one scalar": ((10, 5), (2, 1)),
+    "vector, one vector": ((10, 5), (3, 2)),
+    "scalar, two scalars": ((14, 6, 3), (1, 1, 1)),
+    "scalar, scalar and vector": ((25, 6, 3), (1, 1, 2)),
+    "vector, vector and scalar": ((12, 5, 4), (2, 3, 1)),
+}
+
+
+@pytest.fixture(params=["all dense", "sparse A, dense A12", "sparse A12"])
+def storage(request, monkeypatch):
+    if request.param != "all dense":
+        monkeypatch.setattr(crossproducts, "DENSE_Z", 0)
+        monkeypatch.setattr(crossproducts, "DENSE_Q", 0)
+    if request.param == "sparse A12":
+        monkeypatch.setattr(blocked, "DENSE_SIZE", 0)
+        monkeypatch.setattr(blocked, "DENSE_SHARE", 2.0)
+    return request.param
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_verb_is_what_the_definition_says(storage, shape):
+    rng = np.random.default_rng(len(shape))
+    levels, K = SHAPES[shape]
+    cp, layout = products(rng, crossed_factors(rng, 80, levels), K)
+    found, expected = BlockedFactorization(cp, layout), DenseFactorization(cp, layout)
+    for kind in (*KINDS, "regular"):  # the same two objects throughout: nothing stale may remain
+        Lambda = lambdas(rng, kind, K)
+        found.update(Lambda)
+        expected.update(Lambda)
+        assert_same_verbs(found, expected, cp.B, tolerance=VERB, information=INFORMATION)
+
+
+@pytest.mark.parametrize("verb", ["conditional_blocks", "information"])
+@pytest.mark.parametrize("shape", ["scalar, one scalar", "vector, one vector"])
+def test_verbs_do_not_depend_on_what_was_asked_before(storage, shape, verb):
+    rng = np.random.default_rng(4)
+    levels, K = SHAPES[shape]
+    cp, layout = products(rng, crossed_factors(rng, 80, levels), K)
+    found, fresh = BlockedFactorization(cp, layout), BlockedFactorization(cp, layout)
+    Lambda = lambdas(rng, "regular", K)
+    found.update(lambdas(rng, "large", K))
+    found.conditional_blocks()
+    found.information()
+    for factorization in (found, fresh):
+        factorization.update(Lambda)
+    for ours, theirs in zip(getattr(found, verb)(), getattr(fresh, verb)(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_answers_outlive_the_next_update(storage):
+    rng = np.random.default_rng(5)
+    cp, layout = products(rng, crossed_factors(rng, 60, (12, 5)), (2, 2))
+    found = BlockedFactorization(cp, layout)
+    found.update(lambdas(rng, "regular", layout.K))
+    answers = [found.conditional(cp.B), *found.conditional_blocks(), *found.information()]
+    kept = deepcopy(answers)
+    twin = deepcopy(found)
+    logdet = twin.logdet()
+    found.update(lambdas(rng, "large", layout.K))
+    found.conditional_blocks()
+    found.information()
+    for answer, before in zip(answers, kept, strict=True):
+        np.testing.assert_array_equal(answer, before)
+    assert twin.logdet() == logdet != found.logdet()
+
+
+def test_the_data_stay_as_they_are(storage):
+    rng = np.random.default_rng(6)
+    cp, layout = products(rng, crossed_factors(rng, 60, (12, 5)), (1, 1))
+    before = deepcopy(cp)
+    found = BlockedFactorization(cp, layout)
+    for kind in ("regular", "all zero"):
+        found.update(lambdas(rng, kind, layout.K))
+        found.conditional(cp.B)
+        found.conditional_blocks()
+        found.information()
+    np.testing.assert_array_equal(cp.B, before.B)
+    assert abs(cp.A - before.A).max() == 0
+
+
+def test_a_bad_pivot_is_reported():
+    rng = np.random.default_rng(7)
+    cp, layout = products(rng, crossed_factors(rng, 60, (12, 5)), (1, 1))
+    impossible = cp.A.copy()
+    impossible[12:, 12:] *= -1.0  # no cross-product of real data
+    found = BlockedFactorization(replace(cp, A=impossible), layout)
+    with pytest.raises(NotPositiveDefiniteError, match=r"^the Schur complement is not positive definite"):
+        found.update([np.eye(1), np.eye(1)])
