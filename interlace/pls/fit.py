@@ -17,6 +17,7 @@ from .crossproducts import CrossProducts, cross_products
 from .optimize import Iteration, Optimum, minimize
 from .relcov import RelativeCovariance, relative_covariance
 from .solvers import Solver, choose
+from .start import moment_start
 from .terms import FloatArray, GroupingFactor, RandomTerm
 from .triangular import inverse_from_upper, lower_solve_right
 
@@ -229,7 +230,7 @@ def fit(
     factors, terms, X, y, weights, offset, reml, solver
         As in `profiled_criterion`.
     start : ndarray of shape (m,), optional
-        Starting theta. By default half of the residual standard deviation in every orthonormal column.
+        Starting theta. By default from second moments, see `start.moment_start`.
     maxiter : int
         Newton steps at most.
     callback : callable, optional
@@ -284,7 +285,11 @@ def fit_criterion(
     PLSFit
     """
     relcov = criterion.relcov
-    phi = 0.5 * relcov.diagonal if start is None else relcov.to_basis @ np.asarray(start, dtype=float)
+    phi = (
+        moment_start(criterion.cp, relcov)
+        if start is None
+        else relcov.to_basis @ np.asarray(start, dtype=float)
+    )
     optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback)
     return snapshot(criterion, optimum)
 
