@@ -19,7 +19,7 @@ from .crossproducts import CrossProducts
 from .nested import absorbed, diagonal_blocks
 from .relcov import Layout
 from .schur import WeightedGram, by_popularity
-from .terms import FloatArray, SparseArray
+from .terms import FloatArray, IntArray, SparseArray
 from .triangular import symmetric_from_lower
 
 # Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
@@ -28,6 +28,8 @@ DENSE_SHARE = 0.2
 DENSE_SIZE = 250_000
 # I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
+# Elements of dense blocks between the first factor and the rest held at a time.
+PORTION = 4_000_000
 
 
 class BlockedFactorization:
@@ -142,6 +144,67 @@ class BlockedFactorization:
             return np.asarray(np.diagonal(matrix)[self._place[own], None, None])
         at = np.arange(levels)
         return np.asarray(matrix[own, own].reshape(levels, K, levels, K)[at, :, at])
+
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
+        if f > g:
+            return self.conditional_pairs(g, f, other, level).transpose(0, 2, 1)
+        if g == 0:
+            return self.conditional_blocks()[0][level]
+        K, T22 = self.layout.K, self._natural(self._full(self._T22()))
+        columns = self._rest.slices[g - 1]
+        if f > 0:
+            square = T22[self._rest.slices[f - 1], columns]
+            return square.reshape(self.layout.n_levels[f], K[f], -1, K[g])[level, :, other]
+        blocks = np.empty((len(level), K[0], K[g]))
+        order = np.argsort(level, kind="stable")
+        step = max(1, PORTION // (K[0] * len(T22)))
+        for start in range(0, self.layout.n_levels[0], step):
+            own = order[slice(*np.searchsorted(level, (start, start + step), sorter=order))]
+            rows = np.arange(start, min(start + step, self.layout.n_levels[0]))
+            T12 = self._between(rows, T22[:, columns]).reshape(len(rows), K[0], -1, K[g])
+            blocks[own] = T12[level[own] - start, :, other[own]]
+        return blocks
+
+    def _between(self, levels: IntArray, T22: FloatArray) -> FloatArray:
+        """Rows of T12 = -H A12 T22 for some levels of the first factor, all K of each."""
+        K = self.layout.K[0]
+        rows = self._A12[(levels[:, None] * K + np.arange(K)).ravel()]
+        return np.asarray(-_by_block(self._H[levels], np.asarray(rows @ T22)))
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        """T among some columns of Z, (c, c)."""
+        q1, K = self.layout.starts[1], self.layout.K[0]
+        in_first = columns < q1
+        levels = np.unique(columns[in_first] // K)
+        own = np.searchsorted(levels, columns[in_first] // K) * K + columns[in_first] % K
+        T22 = self._natural(self._full(self._T22()))
+        T12 = self._between(levels, T22)
+        all_rows = (levels[:, None] * K + np.arange(K)).ravel()
+        # T11 = H + H A12 T22 A21 H = H - T12 A21 H
+        T11 = -_by_block(self._H[levels], np.asarray(self._A12[all_rows] @ T12.T))
+        at = np.arange(len(levels))
+        T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
+        T = np.empty((len(columns),) * 2)
+        first, rest = np.flatnonzero(in_first), np.flatnonzero(~in_first)
+        T[first[:, None], first] = T11[own[:, None], own]
+        T[first[:, None], rest] = T12[own[:, None], columns[rest] - q1]
+        T[rest[:, None], first] = T[first[:, None], rest].T
+        T[rest[:, None], rest] = T22[columns[rest, None] - q1, columns[rest] - q1]
+        return T
+
+    def _natural(self, T22: FloatArray) -> FloatArray:
+        """A matrix of this class' column order in the order of Z."""
+        return T22[np.ix_(self._place, self._place)]
+
+    @property
+    def _A12(self) -> FloatArray | SparseArray:
+        """Blocks of A between the first factor and the others, columns in the order of Z."""
+        return self._first.A12[:, self._place]
+
+    def with_products(self, cp: CrossProducts) -> BlockedFactorization:
+        """The same factorization for cross-products of other rows."""
+        return BlockedFactorization(cp, self.layout)
 
     def _full(self, T22: FloatArray) -> FloatArray:
         return T22 if self._scale is None else symmetric_from_lower(T22)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from types import ModuleType
 from typing import Protocol
 
@@ -19,6 +21,7 @@ from scipy import sparse
 from interlace.errors import NotPositiveDefiniteError
 
 from .crossproducts import CrossProducts
+from .nested import solved_among
 from .relcov import Layout
 from .selinv import SelectedInverse
 from .terms import FloatArray, IntArray, SparseArray
@@ -150,9 +153,9 @@ class CholmodFactorization:
         L.sort_indices()
         self._plan = SelectedInverse(L)
         self._column_counts = np.diff(L.indptr)
-        inverse_perm = np.empty(layout.q, dtype=np.intp)
-        inverse_perm[self._analysis.perm] = np.arange(layout.q)
-        self._own = [self._positions(inverse_perm, f) for f in range(len(layout.K))]
+        self._inverse_perm = np.empty(layout.q, dtype=np.intp)
+        self._inverse_perm[self._analysis.perm] = np.arange(layout.q)
+        self._own = [self._diagonal_positions(f) for f in range(len(layout.K))]
 
     def __reduce__(self) -> tuple[type, tuple[CrossProducts, Layout]]:
         """Store the matrix, not CHOLMOD's factor of it: the reader analyses anew, then calls `update`."""
@@ -162,12 +165,41 @@ class CholmodFactorization:
         """Floating-point operations of a factorization and selected inverse, in dense equivalents."""
         return 3.0 * float((self._column_counts.astype(float) ** 2).sum())
 
-    def _positions(self, inverse_perm: IntArray, f: int) -> IntArray:
+    def _diagonal_positions(self, f: int) -> IntArray:
         """Where the selected inverse holds the diagonal blocks of factor f, (n_levels, K, K)."""
-        own = inverse_perm[np.arange(self.layout.starts[f], self.layout.starts[f + 1])].reshape(
-            -1, self.layout.K[f]
-        )
-        return self._plan.entries(own[:, :, None], own[:, None, :])
+        levels = np.arange(self.layout.n_levels[f])
+        return self._pair_positions(f, f, levels, levels)
+
+    def _pair_positions(self, f: int, g: int, level: IntArray, other: IntArray) -> IntArray:
+        """Where it holds the blocks between pairs of levels, (pairs, K_f, K_g)."""
+        layout, at = self.layout, self._inverse_perm
+        rows = at[layout.starts[f] + level[:, None] * layout.K[f] + np.arange(layout.K[f])]
+        cols = at[layout.starts[g] + other[:, None] * layout.K[g] + np.arange(layout.K[g])]
+        return self._plan.entries(rows[:, :, None], cols[:, None, :])
+
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
+        blocks = self._plan(self._factor())[self._pair_positions(f, g, level, other)]
+        return np.asarray(self._Lambda[f] @ blocks @ self._Lambda[g].T)
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        """T among some columns of Z, (c, c)."""
+        return solved_among(self, columns)
+
+    def with_products(self, cp: CrossProducts) -> CholmodFactorization:
+        """The same analysis for cross-products of other rows; a sparse A must be stored on the same pattern.
+
+        CHOLMOD's factor is shared: of the two objects only the one updated last may be asked.
+        """
+        other = copy(self)
+        if isinstance(cp.A, np.ndarray):  # the pattern must not shrink with the values that vanish
+            pattern = sparse.csr_array(self._cp.A)
+            pattern.data = cp.A[pattern.tocoo().coords]
+            cp = replace(cp, A=pattern)
+        other._cp = cp
+        other._pairs, _ = _block_pattern(sparse.csc_array(cp.A), self.layout)
+        other._M = self._M.copy()
+        return other
 
     def _fill(self, Lambda: Sequence[FloatArray]) -> None:
         """Write ``Lambda' A Lambda + I`` into M."""

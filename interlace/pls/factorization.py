@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
-from .terms import FloatArray
+from .crossproducts import CrossProducts
+from .terms import FloatArray, IntArray
 
 
 class Factorization(Protocol):
@@ -37,3 +38,12 @@ class Factorization(Protocol):
 
     def information(self) -> list[FloatArray]:
         """Sum over levels of the diagonal blocks of ``Z' V0^-1 Z``, (K, K) per factor."""
+
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        """T among some columns of Z, (c, c)."""
+
+    def with_products(self, cp: CrossProducts) -> Self:
+        """The same factorization for cross-products of other rows, whose pattern lies within this one's."""

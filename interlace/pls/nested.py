@@ -7,6 +7,7 @@ finest factor first creates no fill at all, and the cost is linear in the number
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +15,9 @@ from scipy import sparse
 from .crossproducts import CrossProducts
 from .relcov import Layout
 from .terms import FloatArray, IntArray, SparseArray
+
+# Elements of right-hand sides and solutions held at a time.
+SOLVED_AT_ONCE = 20_000_000
 
 
 class NestedFactorization:
@@ -118,6 +122,22 @@ class NestedFactorization:
         """Diagonal blocks of T."""
         return [T[:, :K, :K] for T, K in zip(self._joint_blocks(), self.layout.K, strict=True)]
 
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
+        if f > g:
+            return self.conditional_pairs(g, f, other, level).transpose(0, 2, 1)
+        start = sum(self.layout.K[f:g])
+        joint = self._joint_blocks()[f]
+        return joint[level, : self.layout.K[f], start : start + self.layout.K[g]]
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        """T among some columns of Z, (c, c)."""
+        return solved_among(self, columns)
+
+    def with_products(self, cp: CrossProducts) -> NestedFactorization:
+        """The same factorization for cross-products of other rows."""
+        return NestedFactorization(cp, self.layout, self._parents)
+
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
         sums = []
@@ -130,6 +150,24 @@ class NestedFactorization:
                 total = total - np.einsum("lab,lbc,ldc->ad", seen, above, seen, optimize=True)
             sums.append(total)
         return sums
+
+
+class _Solver(Protocol):
+    layout: Layout
+
+    def conditional(self, B: FloatArray) -> FloatArray: ...
+
+
+def solved_among(factorization: _Solver, columns: IntArray) -> FloatArray:
+    """T among some columns of Z by solving for them, in portions that fit the memory, (c, c)."""
+    T = np.empty((len(columns), len(columns)))
+    step = max(1, SOLVED_AT_ONCE // factorization.layout.q)
+    for start in range(0, len(columns), step):
+        own = columns[start : start + step]
+        units = np.zeros((factorization.layout.q, len(own)))
+        units[own, np.arange(len(own))] = 1.0
+        T[:, start : start + step] = factorization.conditional(units)[columns]
+    return T
 
 
 def absorbed(A: FloatArray, Lambda: FloatArray) -> tuple[FloatArray, float]:

@@ -114,6 +114,13 @@ class RelativeCovariance:
         return tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
     @cached_property
+    def term_inverses(self) -> list[FloatArray]:
+        """R_i^-1 of each term, (k, k): raw columns times it are the orthonormal ones."""
+        return [
+            self.from_basis[own, own][:k, :k] for k, own in zip(self.term_k, self.term_slices, strict=True)
+        ]
+
+    @cached_property
     def diagonal(self) -> FloatArray:
         """True where a parameter lies on a diagonal."""
         return np.asarray(self.row == self.col)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
 # A SciPy sparse array. The stubs do not follow the format through products and slices.
 SparseArray: TypeAlias = Any
 

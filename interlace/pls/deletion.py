@@ -1,0 +1,211 @@
+"""Exact deletion: the cross-products of some rows are subtracted, and the criterion minimised again.
+
+The bases of X and of the terms and the scale of y stay those of all rows, so the covariance
+parameters mean the same and the search starts at the old optimum, a few Newton steps from the new
+one.  Levels that vanish with the rows keep columns of zeros: they add log 1 = 0 to the criterion.
+Only where X loses rank does the fit start from the rows again, without the dependent columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from interlace.errors import InterlaceError
+
+from .basis import independent_columns
+from .criterion import ProfiledCriterion
+from .crossproducts import CrossProducts
+from .fit import PLSFit, fit, fit_criterion
+from .rows import Rows
+from .terms import FloatArray, GroupingFactor, IntArray, RandomTerm, SparseArray
+
+# Share of a direction of X that must be left for its cross-products to have digits enough.
+WELL_LEFT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Deleted:
+    """The fit without a case, or why there is none.
+
+    Attributes
+    ----------
+    beta : ndarray of shape (p,)
+        Fixed effects; NaN where the column of X depends on the others without the case.
+    vcov_beta : ndarray of shape (p, p)
+        Their covariance.
+    Sigma : tuple of ndarray of shape (k, k)
+        Covariance of the random effects of each term.
+    sigma2, objective : float
+        Residual variance; the criterion.
+    theta : ndarray of shape (m,)
+        Relative covariance parameters.
+    certified : bool
+        Whether the optimum is certified.
+    failure : str
+        Why the model cannot be fitted without the case; empty if it can.
+    """
+
+    beta: FloatArray
+    vcov_beta: FloatArray
+    Sigma: tuple[FloatArray, ...]
+    sigma2: float
+    objective: float
+    theta: FloatArray
+    certified: bool
+    failure: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """The arguments of the fit: needed again where the bases no longer serve."""
+
+    factors: Sequence[GroupingFactor]
+    terms: Sequence[RandomTerm]
+    X: FloatArray
+    y: FloatArray
+    weights: FloatArray | None
+    offset: FloatArray | None
+
+    def fit(self, kept: IntArray, start: FloatArray, *, reml: bool) -> tuple[PLSFit, tuple[int, ...]]:
+        """Fit to some rows from scratch, without dependent columns of X; the fit and the columns kept."""
+        columns = independent_columns(self.X[kept])
+        result = fit(
+            [GroupingFactor(f.codes[kept], f.n_levels) for f in self.factors],
+            [RandomTerm(t.factor, t.Xi[kept]) for t in self.terms],
+            self.X[kept][:, list(columns)],
+            self.y[kept],
+            weights=None if self.weights is None else self.weights[kept],
+            offset=None if self.offset is None else self.offset[kept],
+            reml=reml,
+            start=start,
+        )
+        return result, columns
+
+
+def refit_without(pls_fit: PLSFit, rows: Rows, raw: Raw, own: IntArray) -> Deleted:
+    """Estimate everything again without some rows.
+
+    Parameters
+    ----------
+    pls_fit : PLSFit
+        The fit to all rows.
+    rows : Rows
+        All rows in its bases.
+    raw : Raw
+        What it was fitted to.
+    own : ndarray of int
+        The rows to leave out.
+
+    Returns
+    -------
+    Deleted
+        With a ``failure`` instead of an exception where the rest does not identify the model.
+    """
+    p, start = pls_fit.p, pls_fit.theta
+    try:
+        criterion = without(pls_fit.criterion, rows, own)
+        if p == 0 or np.linalg.eigvalsh(criterion.cp.C[:p, :p])[0] > WELL_LEFT:
+            return _deleted(fit_criterion(criterion, start=start), tuple(range(p)), p)
+        kept = np.delete(np.arange(rows.n), own)
+        result, columns = raw.fit(kept, start, reml=pls_fit.reml)
+        return _deleted(result, columns, p)
+    except (InterlaceError, np.linalg.LinAlgError) as error:
+        return _failed(pls_fit, f"{type(error).__name__}: {error}")
+
+
+def _deleted(result: PLSFit, columns: tuple[int, ...], p: int) -> Deleted:
+    beta, vcov = np.full(p, np.nan), np.full((p, p), np.nan)
+    beta[list(columns)] = result.beta
+    vcov[np.ix_(columns, columns)] = result.vcov_beta
+    return Deleted(
+        beta=beta,
+        vcov_beta=vcov,
+        Sigma=result.Sigma,
+        sigma2=result.sigma2,
+        objective=result.objective,
+        theta=result.theta,
+        certified=result.certificate.certified,
+    )
+
+
+def _failed(pls_fit: PLSFit, reason: str) -> Deleted:
+    return Deleted(
+        beta=np.full(pls_fit.p, np.nan),
+        vcov_beta=np.full((pls_fit.p,) * 2, np.nan),
+        Sigma=tuple(np.full(Sigma.shape, np.nan) for Sigma in pls_fit.Sigma),
+        sigma2=np.nan,
+        objective=np.nan,
+        theta=np.full(len(pls_fit.theta), np.nan),
+        certified=False,
+        failure=reason,
+    )
+
+
+def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> ProfiledCriterion:
+    """The criterion for all rows but some, in the same bases.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        For all rows.
+    rows : Rows
+        All rows.
+    own : ndarray of int
+        The rows to leave out.
+
+    Returns
+    -------
+    ProfiledCriterion
+
+    Raises
+    ------
+    InterlaceError
+        If too few rows remain to estimate a residual variance.
+    """
+    left = criterion.cp.n - len(own)
+    if left <= criterion.cp.p:
+        raise InterlaceError(
+            f"{left} rows remain for {criterion.cp.p} fixed effects and a residual variance; "
+            "at least one row more than fixed effects is needed. Delete less."
+        )
+    cp = subtracted(criterion.cp, rows.take(own).products())
+    return ProfiledCriterion(
+        cp,
+        criterion.relcov,
+        criterion.factorization.with_products(cp),
+        criterion.basis,
+        reml=criterion.reml,
+    )
+
+
+def subtracted(whole: CrossProducts, part: CrossProducts) -> CrossProducts:
+    """Cross-products of the whole less a part, A stored as that of the whole: zeros included.
+
+    Parameters
+    ----------
+    whole, part : CrossProducts
+        Of all rows, and of some of them.
+
+    Returns
+    -------
+    CrossProducts
+    """
+    A = sparse.coo_array(part.A)
+    if isinstance(whole.A, np.ndarray):
+        left = whole.A.copy()
+        left[A.coords] -= A.data
+    else:
+        left = whole.A.copy()
+        left.data[_positions(whole.A, *A.coords)] -= A.data
+    return replace(whole - replace(part, A=whole.A), A=left)
+
+
+def _positions(A: SparseArray, row: IntArray, col: IntArray) -> IntArray:
+    """Where the data of a CSR array with sorted indices hold some of its entries."""
+    rows = np.repeat(np.arange(A.shape[0], dtype=np.int64), np.diff(A.indptr))
+    entries = rows * A.shape[1] + A.indices
+    return np.asarray(np.searchsorted(entries, row.astype(np.int64) * A.shape[1] + col))
