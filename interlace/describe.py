@@ -71,7 +71,7 @@ def _sizes(factor: GroupingFactor) -> str:
 
 
 def _pair(design: Design, first: int, second: int) -> str:
-    """How two grouping factors lie to one another, from the combinations that occur."""
+    """How two grouping factors lie to one another; the first has at least as many levels as the second."""
     a, b = design.factors[first], design.factors[second]
     name_a, name_b = design.factor_labels[first].name, design.factor_labels[second].name
     occurring = len(np.unique(a.codes.astype(np.int64) * b.n_levels + b.codes))
@@ -80,8 +80,6 @@ def _pair(design: Design, first: int, second: int) -> str:
         return f"{name_a} and {name_b} group the rows alike"
     if occurring == a.n_levels:
         return f"{name_a} is nested in {name_b}"
-    if occurring == b.n_levels:
-        return f"{name_b} is nested in {name_a}"
     if occurring == possible:
         return f"{name_a} and {name_b} are fully crossed ({possible} combinations)"
     return f"{name_a} and {name_b} are partially crossed ({occurring} of {possible} combinations occur)"

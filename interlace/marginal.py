@@ -100,8 +100,12 @@ class MarginalModel(LikelihoodModel):
 
         Parameters
         ----------
-        params, scale, reml
-            As for :meth:`loglike`.
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances.
+        scale : float, optional
+            Residual variance; see :meth:`loglike`.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
 
         Returns
         -------
@@ -119,8 +123,12 @@ class MarginalModel(LikelihoodModel):
 
         Parameters
         ----------
-        params, scale, reml
-            As for :meth:`loglike`.
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances.
+        scale : float, optional
+            Residual variance; see :meth:`loglike`.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
 
         Returns
         -------
@@ -136,12 +144,17 @@ class MarginalModel(LikelihoodModel):
 
         Parameters
         ----------
-        params, scale, reml
-            As for :meth:`loglike`.
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances.
+        scale : float, optional
+            Residual variance; see :meth:`loglike`.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
 
         Returns
         -------
         ndarray of shape (k_params, k_params)
+            Its inverse holds the sampling covariance of the estimates.
         """
         return -self.hessian(params, scale, reml=reml)
 

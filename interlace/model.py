@@ -252,8 +252,6 @@ class CrossedLMM(MarginalModel):
         dict of str to list of int
             In the model's order; without a formula every column is a term of its own.
         """
-        if self.data.design_info is None:
-            return {name: [j] for j, name in enumerate(self.exog_names)}
         position = {name: j for j, name in enumerate(self.exog_names)}
         columns = self.data.design_info.column_names
         slices = self.data.design_info.term_name_slices

@@ -41,11 +41,8 @@ def variance_names(terms: Sequence[tuple[str, Sequence[str]]]) -> tuple[str, ...
 
 
 def _unused(factor: str, columns: Sequence[str], used: set[str]) -> list[str]:
-    for prefix in _numbered(factor):
-        names = _term_names(prefix, columns)
-        if used.isdisjoint(names):
-            return names
-    raise AssertionError("unreachable: the numbers never end")
+    candidates = (_term_names(prefix, columns) for prefix in _numbered(factor))
+    return next(names for names in candidates if used.isdisjoint(names))
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -67,6 +67,10 @@ def test_names_of_the_caller_are_visible(sleep):
     inside = CrossedLMM.from_formula("Reaction ~ double(Days) + (I(three * Days) | Subject)", sleep)
     assert inside.exog[:, 1] == pytest.approx(2 * sleep["Days"].to_numpy())
     assert interlace.fit("Reaction ~ double(Days) + (1 | Subject)", sleep).k_fe == 2
+    given = CrossedLMM.from_formula(
+        "Reaction ~ twice(Days) + (1 | Subject)", sleep, eval_env={"twice": double}
+    )
+    np.testing.assert_array_equal(given.exog, inside.exog)
     with pytest.raises((InterlaceError, NameError)):
         CrossedLMM.from_formula("Reaction ~ double(Days) + (1 | Subject)", sleep, eval_env=-1)
 
@@ -136,6 +140,41 @@ def test_description_of_partial_crossing_and_missing_rows(sleep):
     assert "178 rows, after 2 rows with missing values, with weights" in text
     assert "Subject: a slope of Days for each of 18 levels (8 to 10 rows each)" in text
     assert "partially crossed (" in text
+
+
+@pytest.mark.parametrize(
+    ("groups", "relation"),
+    [
+        (["cask", "batch"], "cask is nested in batch"),
+        (["batch", "twin"], "batch and twin group the rows alike"),
+    ],
+)
+def test_description_of_nesting(groups, relation):
+    batch = np.repeat(np.arange(5), 6)
+    data = pd.DataFrame(
+        {"y": np.arange(30.0) % 7, "batch": batch, "twin": -batch, "cask": np.arange(30) // 2}
+    )
+    text = CrossedLMM.from_formula("y ~ 1", data, groups=groups).describe()
+    assert relation in text
+    # The order in which the factors are asked for does not change what they are.
+    assert "nested" not in CrossedLMM.from_formula("y ~ 1", data, groups=["batch", "twin"]).describe()
+
+
+def test_description_of_nesting_the_other_way_round():
+    # Three occasions with five levels within the two of "half": the larger factor comes first in lme4's
+    # order.
+    data = pd.DataFrame({"y": np.arange(24.0) % 5, "half": np.arange(24) // 12, "part": np.arange(24) // 4})
+    text = CrossedLMM.from_formula("y ~ 1", data, groups=["half", "part"]).describe()
+    assert "part is nested in half" in text
+
+
+def test_a_model_without_fixed_effects(sleep):
+    data = sleep.assign(centred=sleep["Reaction"] - sleep["Reaction"].mean())
+    result = interlace.fit("centred ~ 0 + (1 | Subject)", data)
+    assert (result.k_fe, result.df_model, list(result.params.index)) == (0, 0, ["Subject Var"])
+    assert "Subject Var" in result.summary().as_text()
+    assert result.model.describe().splitlines()[1] == "Fixed effects: none"
+    np.testing.assert_array_equal(result.fittedvalues_marginal, np.zeros(180))
 
 
 # ---- fit() --------------------------------------------------------------------------------------
@@ -345,6 +384,13 @@ def test_draws_repeat_with_the_seed():
     distribution = result.model.get_distribution(result.params, result.scale)
     np.testing.assert_array_equal(distribution.rvs(rng=3), distribution.rvs(rng=3))
     assert distribution.rvs(2, rng=3).shape == (2, 144)
+
+
+def test_a_variance_of_zero_draws_no_random_effects():
+    result = fitted("dyestuff2").result
+    distribution = result.model.get_distribution(result.params, result.scale)
+    assert distribution.var() == pytest.approx(np.full(result.nobs, result.scale), rel=1e-12)
+    assert np.isfinite(distribution.rvs(rng=4)).all()
 
 
 def test_impossible_covariances_are_refused():
