@@ -20,7 +20,7 @@ from interlace.tests.pls.dense import (
     products,
 )
 
-# M has condition numbers up to 1e6 at the largest Lambda, and a chain of factors multiplies the rounding errors.
+# M has condition numbers up to 1e6 at the largest Lambda; a chain of factors multiplies rounding errors.
 VERB = 1e-8
 # I - A H keeps what A H leaves of 1: where effects are 30 times the residual, half of the digits of the
 # coarsest factor, which sees the data through all the finer ones.
