@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from patsy.design_info import DesignInfo
 
 from .assembly import (
     INTERCEPT,
@@ -27,7 +26,7 @@ from .errors import DesignError
 from .formula import Bar
 from .frames import Columns, as_frame, check_columns, missing_rows, plain
 from .grouping import factorise
-from .model_matrix import code_sides, parse_terms, variables_of
+from .model_matrix import code_sides, parse_terms, plain_info, variables_of
 from .rows import Missing, complete_rows, row_vector
 from .variables import Variable, as_environment, evaluate
 
@@ -60,9 +59,9 @@ class NamedColumns:
         ]
         return np.column_stack(found) if found else np.empty((n, 0))
 
-    def design_info(self) -> DesignInfo:
+    def design_info(self) -> Any:
         """Patsy's description: one term per column."""
-        return DesignInfo(list(self.names))
+        return plain_info(self.names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,13 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from patsy.design_info import DesignInfo
 
 from .errors import DesignError, RankDeficiencyError, RankDeficiencyWarning, callers_level
 from .formula import Bar, MixedFormula
 from .frames import Columns
 from .grouping import FactorLabels, LevelCodes, grouping_factor
-from .model_matrix import Coding, Terms, parse_terms
+from .model_matrix import Coding, Terms, parse_terms, without_columns
 from .pls.basis import independent_columns
 from .pls.terms import GroupingFactor, RandomTerm
 from .rows import check_finite, check_weights
@@ -54,7 +52,7 @@ class TermLabels:
     coding: Any = None
 
     @property
-    def design_info(self) -> DesignInfo | None:
+    def design_info(self) -> Any:
         """Patsy's description of the columns; None for an intercept alone."""
         return None if self.coding is None else self.coding.design_info()
 
@@ -112,13 +110,13 @@ class Design:
     offsets: tuple[Expression | GivenOffset, ...] = ()
 
     @property
-    def design_info(self) -> DesignInfo:
+    def design_info(self) -> Any:
         """Patsy's description of X, in the order of its columns.
 
         If columns were dropped it names columns and terms, but cannot be applied to data.
         """
         info = self.coding.design_info()
-        return _without_columns(info, self.kept_columns) if self.dropped_columns else info
+        return without_columns(info, self.kept_columns) if self.dropped_columns else info
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,16 +363,3 @@ def _check_identified(block: Block, n_levels: int, n: int) -> None:
         f"the term {block.bar} has {n_levels * k} random effects ({n_levels} levels x {k}) for {n} rows; "
         "they cannot be told from the residual. Use fewer columns on the left of the bar"
     )
-
-
-def _without_columns(info: DesignInfo, kept: Sequence[int]) -> DesignInfo:
-    """Names and terms of some of the columns."""
-    reduced = DesignInfo([info.column_names[j] for j in kept])
-    reduced.term_slices, reduced.term_name_slices = OrderedDict(), OrderedDict()
-    start = 0
-    for term, span in info.term_slices.items():
-        stop = start + sum(span.start <= j < span.stop for j in kept)
-        if stop > start:
-            reduced.term_slices[term] = reduced.term_name_slices[term.name()] = slice(start, stop)
-        start = stop
-    return reduced

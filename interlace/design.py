@@ -165,7 +165,8 @@ def _with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[s
 
 
 def _same(column: pd.Series, values: Any) -> bool:
-    return column.reset_index(drop=True).equals(pd.Series(np.asarray(values), dtype=column.dtype))
+    given = pd.Series(np.asarray(values, dtype=object), dtype=object)
+    return column.astype(object).reset_index(drop=True).equals(given)
 
 
 def _matrices(

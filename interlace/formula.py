@@ -8,33 +8,13 @@ here knows the data.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .errors import FormulaError
+from .tokens import CLOSING, Token, opens_call, source, tokenize
 
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<string>[rbuRBU]{0,2}(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))
-      | (?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-      | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
-      | (?P<op>\*\*|\|\||//|==|!=|<=|>=|<<|>>|.)""",
-    re.VERBOSE | re.DOTALL,
-)
-_CLOSING = {")": "(", "]": "[", "}": "{"}
 _BARS = ("|", "||")
-
-
-@dataclass(frozen=True)
-class Token:
-    """A word of the formula, with the number of brackets around it."""
-
-    text: str
-    kind: str
-    depth: int
-    in_call: bool
-    spaced: bool
 
 
 @dataclass(frozen=True)
@@ -140,7 +120,7 @@ def parse_formula(text: str) -> MixedFormula:
     >>> print(*formula.random)
     (x || subject) (1 | list:item) (1 | list)
     """
-    response, right = _sides(_tokens(text), text)
+    response, right = _sides(tokenize(text), text)
     fixed: list[str] = []
     random: list[RawBar] = []
     offsets: list[str] = []
@@ -151,11 +131,11 @@ def parse_formula(text: str) -> MixedFormula:
             random.extend(_read_bar(bar))
         elif _is_offset(tokens):
             _refuse_minus(sign, tokens)
-            offsets.append(_text(tokens[2:-1]))
+            offsets.append(source(tokens[2:-1]))
         else:
             _check_fixed(tokens)
             fixed.append(_signed(sign, tokens, first=not fixed))
-    return MixedFormula(_text(response), " ".join(fixed) or "1", tuple(random), tuple(offsets))
+    return MixedFormula(source(response), " ".join(fixed) or "1", tuple(random), tuple(offsets))
 
 
 def parse_bars(text: str) -> tuple[RawBar, ...]:
@@ -181,7 +161,7 @@ def parse_bars(text: str) -> tuple[RawBar, ...]:
     >>> parse_bars("x | g")
     (RawBar(lhs='x', factors=('g',), double=False),)
     """
-    tokens = _tokens(text)
+    tokens = tokenize(text)
     if any(t.text == "~" for t in tokens):
         raise FormulaError(f'random effects "{text}" have a "~"; write a term such as (1 + x | g)')
     if any(t.text in _BARS and t.depth == 0 for t in tokens):
@@ -191,7 +171,7 @@ def parse_bars(text: str) -> tuple[RawBar, ...]:
         bar = _unwrapped_bar(summand)
         if bar is None:
             raise FormulaError(
-                f'"{_text(summand)}" is not a random-effects term; wanted one with a bar, such as (1 | g)'
+                f'"{source(summand)}" is not a random-effects term; wanted one with a bar, such as (1 | g)'
             )
         _refuse_minus(sign, summand)
         bars.extend(_read_bar(bar))
@@ -221,54 +201,7 @@ def parse_grouping(text: str) -> tuple[tuple[str, ...], ...]:
     >>> parse_grouping("a/b")
     (('a', 'b'), ('a',))
     """
-    return _nested(_tokens(text), text, lhs="1")
-
-
-# ---- words -----------------------------------------------------------------------------------
-
-
-def _tokens(text: str) -> list[Token]:
-    if not isinstance(text, str):
-        raise FormulaError(f'wanted a formula as text, such as "y ~ x + (1 | g)"; got {type(text).__name__}')
-    tokens: list[Token] = []
-    stack: list[tuple[str, bool]] = []
-    spaced = False
-    for match in _TOKEN.finditer(text):
-        kind, word = str(match.lastgroup), match.group()
-        if kind == "space":
-            spaced = True
-            continue
-        if word in _CLOSING:
-            _close(stack, word, text)
-        in_call = bool(stack) and stack[-1][1]
-        tokens.append(Token(word, kind, len(stack), in_call, spaced))
-        if word in "([{":
-            stack.append((word, in_call or word != "(" or _calls(tokens)))
-        elif word in "\"'`":
-            raise FormulaError(f"unexpected {word} in the formula {text!r}; {_quote_advice(word)}")
-        spaced = False
-    if stack:
-        raise FormulaError(f'"{stack[-1][0]}" is never closed in the formula {text!r}')
-    return tokens
-
-
-def _quote_advice(word: str) -> str:
-    return 'write Q("my column")' if word == "`" else "close the quotation"
-
-
-def _close(stack: list[tuple[str, bool]], word: str, text: str) -> None:
-    if not stack or stack[-1][0] != _CLOSING[word]:
-        raise FormulaError(f'"{word}" closes nothing in the formula {text!r}')
-    stack.pop()
-
-
-def _calls(tokens: Sequence[Token]) -> bool:
-    """Whether the bracket that is the last token opens the arguments of a function."""
-    return len(tokens) > 1 and (tokens[-2].kind in ("name", "string") or tokens[-2].text in ")]}")
-
-
-def _text(tokens: Sequence[Token]) -> str:
-    return "".join((" " if t.spaced and i else "") + t.text for i, t in enumerate(tokens))
+    return _nested(tokenize(text), text, lhs="1")
 
 
 # ---- sums ------------------------------------------------------------------------------------
@@ -309,11 +242,11 @@ def _summands(tokens: list[Token], text: str) -> Iterator[tuple[str, list[Token]
 
 
 def _wants_operand(tokens: Sequence[Token]) -> bool:
-    return bool(tokens) and tokens[-1].kind == "op" and tokens[-1].text not in (*_CLOSING, ".")
+    return bool(tokens) and tokens[-1].kind == "op" and tokens[-1].text not in (*CLOSING, ".")
 
 
 def _signed(sign: str, tokens: Sequence[Token], *, first: bool) -> str:
-    text = _text(tokens)
+    text = source(tokens)
     if first:
         return f"-{text}" if sign == "-" else text
     return f"{sign} {text}"
@@ -330,7 +263,9 @@ def _is_offset(tokens: Sequence[Token]) -> bool:
 
 def _refuse_minus(sign: str, tokens: Sequence[Token]) -> None:
     if sign == "-":
-        raise FormulaError(f'"- {_text(tokens)}" would take a term away; leave it out of the formula instead')
+        raise FormulaError(
+            f'"- {source(tokens)}" would take a term away; leave it out of the formula instead'
+        )
 
 
 def _check_fixed(tokens: Sequence[Token]) -> None:
@@ -344,7 +279,7 @@ def _check_fixed(tokens: Sequence[Token]) -> None:
         called = i + 1 < len(tokens) and tokens[i + 1].text == "("
         if token.text == "offset" and called and not token.in_call:
             raise FormulaError(
-                f'offset(...) is part of "{_text(tokens)}"; it must be a term of its own: y ~ x + offset(z)'
+                f'offset(...) is part of "{source(tokens)}"; it must be a term of its own: y ~ x + offset(z)'
             )
 
 
@@ -369,18 +304,18 @@ def _check_stray_bars(tokens: Sequence[Token]) -> None:
     for i, token in enumerate(tokens):
         if token.text not in _BARS:
             continue
-        whole = _text(tokens)
+        whole = source(tokens)
         if token.depth == tokens[0].depth:
             raise FormulaError(f'bar without parentheses in "{whole}"; write the term as ({whole})')
         group = _enclosing(tokens, i)
         if not token.in_call:
             raise FormulaError(
-                f'the random-effects term {_text(group)} is part of "{whole}"; it must be a term of its own, '
-                f"added with +. For a random slope of x write (x | g)"
+                f'the random-effects term {source(group)} is part of "{whole}"; it must be a term of its '
+                "own, added with +. For a random slope of x write (x | g)"
             )
         if _meant_as_bar(tokens, group, token):
             raise FormulaError(
-                f'the random-effects term {_text(group)} is inside a function in "{whole}"; take it out, '
+                f'the random-effects term {source(group)} is inside a function in "{whole}"; take it out, '
                 f"and put the transformation on the left of the bar: (np.log(x) | g)"
             )
 
@@ -389,7 +324,7 @@ def _enclosing(tokens: Sequence[Token], i: int) -> Sequence[Token]:
     """The innermost bracketed group around token i, brackets included."""
     depth = tokens[i].depth - 1
     start = max(j for j in range(i) if tokens[j].depth == depth and tokens[j].text in "([{")
-    stop = min(j for j in range(i, len(tokens)) if tokens[j].depth == depth and tokens[j].text in _CLOSING)
+    stop = min(j for j in range(i, len(tokens)) if tokens[j].depth == depth and tokens[j].text in CLOSING)
     return tokens[start : stop + 1]
 
 
@@ -401,12 +336,12 @@ def _meant_as_bar(tokens: Sequence[Token], group: Sequence[Token], bar: Token) -
     start = next(j for j, t in enumerate(tokens) if t is group[0])
     stop = next(j for j, t in enumerate(tokens) if t is group[-1])
     argument = tokens[start - 1].text in "(," and tokens[stop + 1].text in "),"
-    return group[0].text == "(" and not _calls(tokens[: start + 1]) and argument
+    return group[0].text == "(" and not opens_call(tokens[: start + 1]) and argument
 
 
 def _read_bar(tokens: Sequence[Token]) -> tuple[RawBar, ...]:
     """The bars that ``lhs | grouping`` stands for (tokens without the outer parentheses)."""
-    depth, whole = min(t.depth for t in tokens), _text(tokens)
+    depth, whole = min(t.depth for t in tokens), source(tokens)
     bars = [i for i, t in enumerate(tokens) if t.text in _BARS and t.depth == depth]
     if len(bars) > 1:
         raise FormulaError(f'"({whole})" has {len(bars)} bars; write one term per bar: (1 | g) + (1 | h)')
@@ -417,13 +352,13 @@ def _read_bar(tokens: Sequence[Token]) -> tuple[RawBar, ...]:
         raise FormulaError(
             f'nothing stands right of the bar in "({whole})"; write the column that groups the rows'
         )
-    left = _text(lhs)
+    left = source(lhs)
     if any(t.text == "offset" and not t.in_call for t in lhs):
         raise FormulaError(f'offset(...) stands left of a bar in "({whole})"; offsets are not random')
     for _, summand in _summands(list(lhs), left):
         _check_fixed(summand)
     double = tokens[bars[0]].text == "||"
-    return tuple(RawBar(left, factors, double) for factors in _nested(grouping, _text(grouping), lhs=left))
+    return tuple(RawBar(left, factors, double) for factors in _nested(grouping, source(grouping), lhs=left))
 
 
 def _nested(tokens: Sequence[Token], text: str, *, lhs: str) -> tuple[tuple[str, ...], ...]:
@@ -473,6 +408,6 @@ def _column(tokens: Sequence[Token], text: str) -> tuple[str, ...]:
     if len(words) > 2 and _matches(tokens):
         return tuple(name for part in _split(tokens[1:-1], ":", text) for name in _column(part, text))
     raise FormulaError(
-        f'the grouping factor "{text}" is not made of columns joined by ":" or "/": saw "{_text(tokens)}". '
+        f'the grouping factor "{text}" is not made of columns joined by ":" or "/": saw "{source(tokens)}". '
         'Make a column of it in the data first, and write Q("...") around a name with special characters'
     )

@@ -1,8 +1,8 @@
 """Model matrices from the text of a formula's sides, coded by patsy.
 
-Only this module and :mod:`interlace.variables` know patsy.  Each variable is evaluated once,
-whichever and however many sides it stands in; patsy codes the evaluated variables, in rows and with
-levels that the caller chose.
+Only this module, :mod:`interlace.variables` and :mod:`interlace.storage` know patsy.  Each variable
+is evaluated once, whichever and however many sides it stands in; patsy codes the evaluated
+variables, in rows and with levels that the caller chose.
 """
 
 from __future__ import annotations
@@ -302,6 +302,48 @@ def _combinations(factors: Sequence[Any], counts: Mapping[Any, int]) -> list[dic
     """Columns of an interaction: for each, the column of every factor; the first one varies fastest."""
     backwards = list(reversed(factors))
     return [dict(zip(backwards, c, strict=True)) for c in product(*(range(counts[f]) for f in backwards))]
+
+
+def without_columns(info: DesignInfo, kept: Sequence[int]) -> DesignInfo:
+    """Names and terms of some of the columns.
+
+    Parameters
+    ----------
+    info : patsy.DesignInfo
+        All the columns.
+    kept : sequence of int
+        Positions of those that stay, increasing.
+
+    Returns
+    -------
+    patsy.DesignInfo
+        Terms without a column are gone; it cannot be applied to data.
+    """
+    reduced = DesignInfo([info.column_names[j] for j in kept])
+    reduced.term_slices, reduced.term_name_slices = OrderedDict(), OrderedDict()
+    start = 0
+    for term, span in info.term_slices.items():
+        stop = start + sum(span.start <= j < span.stop for j in kept)
+        if stop > start:
+            reduced.term_slices[term] = reduced.term_name_slices[term.name()] = slice(start, stop)
+        start = stop
+    return reduced
+
+
+def plain_info(names: Sequence[str]) -> DesignInfo:
+    """Description of a matrix that no formula made.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Its columns.
+
+    Returns
+    -------
+    patsy.DesignInfo
+        One term per column.
+    """
+    return DesignInfo(list(names))
 
 
 # ---- storing ---------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 Missing = Literal["drop", "raise", "none"]
 
+# What pandas raises for a subset that does not fit (an unknown name in a query is a NameError).
+_UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
+
 # What pandas raises for a subset that does not fit (an undefined name of a query is a NameError).
 _UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
 
@@ -51,15 +54,9 @@ def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None
     try:
         wanted = _queried(frame, subset, names) if isinstance(subset, str) else _cleaned(subset)
         rows = positions.loc[wanted].to_numpy()
-    except (
-        KeyError,
-        IndexError,
-        ValueError,
-        TypeError,
-        SyntaxError,
-        NameError,
-        pd.errors.IndexingError,
-    ) as error:
+    except DesignError:
+        raise
+    except _UNFIT as error:
         raise DesignError(
             f"subset= does not fit the data ({type(error).__name__}: {error}); wanted a query, "
             f"{len(frame)} booleans, or labels of the index"

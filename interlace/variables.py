@@ -1,19 +1,15 @@
 """Variables of a formula: evaluated once, and remembered so that new data can follow.
 
-A variable is what patsy calls a factor: ``x``, ``np.log(x)``, ``C(f, Sum)``.  patsy keeps what it
-remembers of one (means, knots, names of the caller) in objects that cannot be pickled; here each
-piece is stored by itself, so that one function that cannot be stored does not lose the fit.
+A variable is what patsy calls a factor: ``x``, ``np.log(x)``, ``C(f, Sum)``.  What is remembered of
+one are means, knots, and the names of the caller that it uses.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import importlib
-import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,6 +20,7 @@ from patsy.eval import EvalEnvironment, EvalFactor
 
 from .errors import DesignError, FormulaError, UnknownColumnError
 from .frames import Columns, plain, suggestion
+from .storage import check_restored, names_in, restored_state, stored_state
 
 FloatArray = NDArray[np.float64]
 
@@ -89,7 +86,7 @@ class Expression:
             if self.code not in columns:
                 raise UnknownColumnError(_unknown_message([self.code], self.code, columns))
             return columns[self.code]
-        _check_restored(self.code, self.state)
+        check_restored(self.code, self.state)
         return _evaluated(EvalFactor(self.code), self.state, columns)
 
     def memory(self) -> dict[str, Any]:
@@ -97,12 +94,12 @@ class Expression:
         return remember(self.code, {}, NO_NAMES) if self.state is None else self.state
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"code": self.code, "state": None if self.state is None else _stored(self.state)}
+        return {"code": self.code, "state": None if self.state is None else stored_state(self.state)}
 
     def __setstate__(self, stored: dict[str, Any]) -> None:
         state = stored["state"]
         object.__setattr__(self, "code", stored["code"])
-        object.__setattr__(self, "state", None if state is None else _restored(state))
+        object.__setattr__(self, "state", None if state is None else restored_state(state))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Expression:
         # Nothing writes to the state after the fit: copies can share it.
@@ -171,7 +168,7 @@ def _evaluated(factor: EvalFactor, state: dict[str, Any], columns: Mapping[str, 
 def _explained(code: str, columns: Mapping[str, Any], env: EvalEnvironment, error: Exception) -> DesignError:
     """What to tell the user when an expression cannot be evaluated."""
     cause = error.__cause__
-    names = [*_names(code), *_quoted_names(code)]
+    names = [*names_in(code), *_quoted_names(code)]
     absent = [name for name in names if name not in columns and not _visible(name, env)]
     if isinstance(cause, KeyError):
         absent = absent or [str(cause.args[0])]
@@ -193,12 +190,6 @@ def _unknown_message(absent: list[str], code: str, columns: Mapping[str, Any]) -
     return f"columns not in the data: {absent}{where}. {suggestion(absent, list(columns))}"
 
 
-def _names(code: str) -> list[str]:
-    """Variables that the code refers to, in order."""
-    nodes = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Name))
-    return list(dict.fromkeys(node.id for node in nodes))
-
-
 def _quoted_names(code: str) -> list[str]:
     """Columns that the code refers to as ``Q("name")``."""
     calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
@@ -208,87 +199,6 @@ def _quoted_names(code: str) -> list[str]:
 
 def _visible(name: str, env: EvalEnvironment) -> bool:
     return name in env.namespace or name in patsy.builtins.__all__ or hasattr(builtins, name)
-
-
-# ---- storing ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Lost:
-    """Stands for something that a formula used and that could not be stored or found again."""
-
-    reason: str
-
-
-def _stored(state: dict[str, Any]) -> dict[str, Any]:
-    namespace = state["eval_env"].namespace
-    names = [name for name in _names(state["eval_code"]) if name in namespace]
-    return {
-        "eval_code": state["eval_code"],
-        "flags": state["eval_env"].flags,
-        "names": {name: _stored_object(namespace[name]) for name in names},
-        "transforms": {
-            name: _stored_object((type(transform), dict(vars(transform))))
-            for name, transform in state["transforms"].items()
-        },
-    }
-
-
-def _stored_object(thing: Any) -> ModuleName | Lost | bytes:
-    if isinstance(thing, ModuleType):
-        return ModuleName(thing.__name__)
-    if isinstance(thing, Lost):
-        return thing
-    try:
-        return pickle.dumps(thing)
-    except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError) as error:
-        return Lost(str(error))
-
-
-@dataclass(frozen=True)
-class ModuleName:
-    """Stands for a module, which pickle does not take."""
-
-    name: str
-
-
-def _restored(stored: dict[str, Any]) -> dict[str, Any]:
-    names = {name: _restored_object(thing) for name, thing in stored["names"].items()}
-    return {
-        "eval_code": stored["eval_code"],
-        "eval_env": EvalEnvironment([names], stored["flags"]),
-        "transforms": {name: _restored_transform(thing) for name, thing in stored["transforms"].items()},
-    }
-
-
-def _restored_object(thing: ModuleName | Lost | bytes) -> Any:
-    if isinstance(thing, Lost):
-        return thing
-    try:
-        return importlib.import_module(thing.name) if isinstance(thing, ModuleName) else pickle.loads(thing)
-    except (pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
-        return Lost(str(error))
-
-
-def _restored_transform(thing: Lost | bytes) -> Any:
-    found = _restored_object(thing)
-    if isinstance(found, Lost):
-        return found
-    cls, attributes = found
-    transform = cls.__new__(cls)
-    vars(transform).update(attributes)
-    return transform
-
-
-def _check_restored(code: str, state: dict[str, Any]) -> None:
-    namespace = state["eval_env"].namespace
-    used = {name: namespace[name] for name in _names(state["eval_code"]) if name in namespace}
-    for name, thing in (used | state["transforms"]).items():
-        if isinstance(thing, Lost):
-            raise DesignError(
-                f'"{code}" needs {name}, which could not be stored with the model ({thing.reason}); '
-                "define it in a module that can be imported, fit and save again"
-            )
 
 
 # ---- values ----------------------------------------------------------------------------------
