@@ -70,11 +70,10 @@ class BlockedFactorization:
         self._Lambda = list(Lambda)
         self._H, self._logdet = absorbed(self._A11, Lambda[0])
         self._left = np.eye(self.layout.K[0]) - self._A11 @ self._H
-        self._G = self._first.absorb(self._A22, self._H, self._left)
         self._scale: FloatArray | None = None
         if max(self._rest.K) == 1:
             self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
-        S = self._two_sided(self._G)
+        S = self._two_sided(self._first.absorb(self._A22, self._H, self._left))
         S.flat[:: S.shape[0] + 1] += 1.0
         self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
         if info:
@@ -83,9 +82,11 @@ class BlockedFactorization:
         self._S_inverse: FloatArray | None = None
 
     def _two_sided(self, G: FloatArray) -> FloatArray:
-        """Lambda2' G Lambda2, lower triangle, in Fortran order."""
+        """Lambda2' G Lambda2, lower triangle, in Fortran order; may overwrite G."""
         if self._scale is not None:
-            return np.asfortranarray(G * self._scale * self._scale[:, None])
+            G *= self._scale
+            G *= self._scale[:, None]
+            return np.asfortranarray(G)
         if not self._first.wants_full:  # of such a G only the lower triangle is true
             G = symmetric_from_lower(np.tril(G))
         half = self._Lambda2(G, transpose=True)
@@ -126,7 +127,9 @@ class BlockedFactorization:
         """Lambda2 S^-1 Lambda2', lower triangle at least; in full unless all blocks are scalars."""
         inverse = self._rest_inverse()
         if self._scale is not None:
-            return np.asarray((inverse.T * self._scale * self._scale[:, None]).T)
+            T22 = inverse * self._scale
+            T22 *= self._scale[:, None]
+            return np.asarray(T22)
         half = self._Lambda2(symmetric_from_lower(inverse))
         return self._Lambda2(half.T)
 
@@ -173,7 +176,7 @@ class BlockedFactorization:
         return np.asarray(-_by_block(self._H[levels], np.asarray(rows @ T22)))
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
-        """T among some columns of Z, (c, c)."""
+        """T among some columns of Z, in increasing order, (c, c)."""
         q1, K = self.layout.starts[1], self.layout.K[0]
         in_first = columns < q1
         levels = np.unique(columns[in_first] // K)
@@ -185,22 +188,15 @@ class BlockedFactorization:
         T11 = -_by_block(self._H[levels], np.asarray(self._A12[all_rows] @ T12.T))
         at = np.arange(len(levels))
         T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
+        if len(own) < len(all_rows):
+            T11, T12 = T11[own[:, None], own], T12[own]
+        at = len(own)
         T = np.empty((len(columns),) * 2)
-        first, rest = np.flatnonzero(in_first), np.flatnonzero(~in_first)
-        T[first[:, None], first] = T11[own[:, None], own]
-        T[first[:, None], rest] = T12[own[:, None], columns[rest] - q1]
-        T[rest[:, None], first] = T[first[:, None], rest].T
-        T[rest[:, None], rest] = T22[columns[rest, None] - q1, columns[rest] - q1]
+        T[:at, :at] = T11
+        T[:at, at:] = T12[:, columns[at:] - q1]
+        T[at:, :at] = T[:at, at:].T
+        T[at:, at:] = T22[columns[at:, None] - q1, columns[at:] - q1]
         return T
-
-    def _natural(self, T22: FloatArray) -> FloatArray:
-        """A matrix of this class' column order in the order of Z."""
-        return T22[np.ix_(self._place, self._place)]
-
-    @property
-    def _A12(self) -> FloatArray | SparseArray:
-        """Blocks of A between the first factor and the others, columns in the order of Z."""
-        return self._first.A12[:, self._place]
 
     def with_products(self, cp: CrossProducts) -> BlockedFactorization:
         """The same factorization for cross-products of other rows."""
@@ -211,9 +207,7 @@ class BlockedFactorization:
 
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
-        T22 = self._T22()
-        if self._first.wants_full:
-            T22 = self._full(T22)
+        T22 = self._full(self._T22()) if self._first.wants_full else self._T22()
         first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(T22)
         return [first, *(self._rest_information(i) for i in range(len(self._rest.K)))]
 
@@ -223,7 +217,8 @@ class BlockedFactorization:
             lower = self._own_blocks(self._rest_inverse(), i).sum(axis=0)
             seen = levels * np.eye(K) - symmetric_from_lower(lower)
             return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
-        G = symmetric_from_lower(np.tril(self._G))
+        # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.
+        G = symmetric_from_lower(np.tril(self._first.absorb(self._A22, self._H, self._left)))
         half = self._Lambda2(G[:, self._place[self._rest.slices[i]]], transpose=True)
         V = linalg.solve_triangular(self._L, half, lower=True).reshape(-1, K)
         return np.asarray(self._own_blocks(G, i).sum(axis=0) - V.T @ V)
@@ -244,7 +239,7 @@ class _First:
         return np.asarray(self.A12.T @ x1)
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H``."""
+        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H`` is for `quadratic_sum`."""
         raise NotImplementedError
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
@@ -286,7 +281,7 @@ class _SparseScalar(_First):
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
         removed, self._gradient_gram = self._gram(np.column_stack([H[:, 0, 0], left[:, 0, 0] ** 2]))
-        return np.asarray(A22 - removed)
+        return np.asarray(np.subtract(A22, removed, out=removed))
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         return _row_quadratics(self.A12, self.A12, T22)[:, None, None]

@@ -12,6 +12,8 @@ items that nearly everyone saw, and a few people who saw nearly everything.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
@@ -131,24 +133,21 @@ def _longest_pair_row(counts: IntArray, q: int) -> float:
 
 def _multiply_out(A: SparseArray, rows: IntArray, counts: IntArray, q: int) -> tuple[IntArray, SparseArray]:
     """Products of all pairs of entries of each row, as columns of a (q * q, rows) matrix."""
-    order, positions, products, lengths = [], [], [], []
-    index_type = np.int32 if q * q < 2**31 else np.int64
-    for length in np.unique(counts[rows]).tolist():  # one pass per distinct row length
-        own = rows[counts[rows] == length]
-        entries = A.indptr[own][:, None] + np.arange(length)
-        cols, values = A.indices[entries].astype(index_type), A.data[entries]
+    order = rows[np.argsort(counts[rows], kind="stable")]
+    pairs = counts[order].astype(np.int64) * (counts[order] + 1) // 2
+    indptr = np.concatenate([[0], np.cumsum(pairs)])
+    small = max(q * q, int(indptr[-1])) < 2**31
+    positions = np.empty(indptr[-1], dtype=np.int32 if small else np.int64)
+    products = np.empty(indptr[-1])
+    bounds = np.flatnonzero(np.diff(counts[order], prepend=-1, append=-1))
+    for start, stop in pairwise(bounds.tolist()):  # one pass per distinct row length
+        length = int(counts[order[start]])
+        entries = A.indptr[order[start:stop]][:, None] + np.arange(length)
+        cols, values = A.indices[entries].astype(positions.dtype), A.data[entries]
         low, high = np.tril_indices(length)
+        own = slice(indptr[start], indptr[stop])
         # Fortran position of (row cols[low], column cols[high]), cols[low] >= cols[high]: the lower triangle.
-        positions.append((cols[:, high] * index_type(q) + cols[:, low]).ravel())
-        products.append((values[:, low] * values[:, high]).ravel())
-        order.append(own)
-        lengths.append(np.full(len(own), len(low), dtype=np.int64))
-    if not order:
-        return np.zeros(0, dtype=np.intp), sparse.csc_array((q * q, 0))
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    if indptr[-1] < 2**31:
-        indptr = indptr.astype(index_type)
-    pairs = sparse.csc_array(
-        (np.concatenate(products), np.concatenate(positions), indptr), shape=(q * q, len(indptr) - 1)
-    )
-    return np.concatenate(order), pairs
+        positions[own] = (cols[:, high] * positions.dtype.type(q) + cols[:, low]).ravel()
+        products[own] = (values[:, low] * values[:, high]).ravel()
+    shape = (q * q, len(order))
+    return order, sparse.csc_array((products, positions, indptr.astype(positions.dtype)), shape=shape)
