@@ -154,7 +154,7 @@ class BlockedFactorization:
             return self.conditional_pairs(g, f, other, level).transpose(0, 2, 1)
         if g == 0:
             return self.conditional_blocks()[0][level]
-        K, T22 = self.layout.K, self._natural(self._full(self._T22()))
+        K, T22 = self.layout.K, self._full(self._T22())
         columns = self._rest.slices[g - 1]
         if f > 0:
             square = T22[self._rest.slices[f - 1], columns]
@@ -181,7 +181,7 @@ class BlockedFactorization:
         in_first = columns < q1
         levels = np.unique(columns[in_first] // K)
         own = np.searchsorted(levels, columns[in_first] // K) * K + columns[in_first] % K
-        T22 = self._natural(self._full(self._T22()))
+        T22 = self._full(self._T22())
         T12 = self._between(levels, T22)
         all_rows = (levels[:, None] * K + np.arange(K)).ravel()
         # T11 = H + H A12 T22 A21 H = H - T12 A21 H

@@ -183,7 +183,7 @@ class CholmodFactorization:
         return np.asarray(self._Lambda[f] @ blocks @ self._Lambda[g].T)
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
-        """T among some columns of Z, (c, c)."""
+        """T among some columns of Z, in increasing order, (c, c)."""
         return solved_among(self, columns)
 
     def with_products(self, cp: CrossProducts) -> CholmodFactorization:

@@ -43,7 +43,7 @@ class Factorization(Protocol):
         """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
-        """T among some columns of Z, (c, c)."""
+        """T among some columns of Z, in increasing order, (c, c)."""
 
     def with_products(self, cp: CrossProducts) -> Self:
         """The same factorization for cross-products of other rows, whose pattern lies within this one's."""

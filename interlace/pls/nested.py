@@ -131,7 +131,7 @@ class NestedFactorization:
         return joint[level, : self.layout.K[f], start : start + self.layout.K[g]]
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
-        """T among some columns of Z, (c, c)."""
+        """T among some columns of Z, in increasing order, (c, c)."""
         return solved_among(self, columns)
 
     def with_products(self, cp: CrossProducts) -> NestedFactorization:
