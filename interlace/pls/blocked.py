@@ -155,9 +155,9 @@ class BlockedFactorization:
         if g == 0:
             return self.conditional_blocks()[0][level]
         K, T22 = self.layout.K, self._full(self._T22())
-        columns = self._rest.slices[g - 1]
+        columns = self._place[self._rest.slices[g - 1]]
         if f > 0:
-            square = T22[self._rest.slices[f - 1], columns]
+            square = T22[np.ix_(self._place[self._rest.slices[f - 1]], columns)]
             return square.reshape(self.layout.n_levels[f], K[f], -1, K[g])[level, :, other]
         blocks = np.empty((len(level), K[0], K[g]))
         order = np.argsort(level, kind="stable")
@@ -172,31 +172,36 @@ class BlockedFactorization:
     def _between(self, levels: IntArray, T22: FloatArray) -> FloatArray:
         """Rows of T12 = -H A12 T22 for some levels of the first factor, all K of each."""
         K = self.layout.K[0]
-        rows = self._A12[(levels[:, None] * K + np.arange(K)).ravel()]
+        rows = self._first.A12[(levels[:, None] * K + np.arange(K)).ravel()]
         return np.asarray(-_by_block(self._H[levels], np.asarray(rows @ T22)))
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
         """T among some columns of Z, in increasing order, (c, c)."""
         q1, K = self.layout.starts[1], self.layout.K[0]
-        in_first = columns < q1
-        levels = np.unique(columns[in_first] // K)
-        own = np.searchsorted(levels, columns[in_first] // K) * K + columns[in_first] % K
+        at = int(np.searchsorted(columns, q1))  # columns of the first factor come first
+        levels = np.unique(columns[:at] // K)
+        own = np.searchsorted(levels, columns[:at] // K) * K + columns[:at] % K
+        rest = self._place[columns[at:] - q1]
         T22 = self._full(self._T22())
         T12 = self._between(levels, T22)
-        all_rows = (levels[:, None] * K + np.arange(K)).ravel()
-        # T11 = H + H A12 T22 A21 H = H - T12 A21 H
-        T11 = -_by_block(self._H[levels], np.asarray(self._A12[all_rows] @ T12.T))
-        at = np.arange(len(levels))
-        T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
-        if len(own) < len(all_rows):
+        T11 = self._among_first(levels, T12)
+        if len(own) < len(T11):
             T11, T12 = T11[own[:, None], own], T12[own]
-        at = len(own)
         T = np.empty((len(columns),) * 2)
         T[:at, :at] = T11
-        T[:at, at:] = T12[:, columns[at:] - q1]
+        T[:at, at:] = T12[:, rest]
         T[at:, :at] = T[:at, at:].T
-        T[at:, at:] = T22[columns[at:, None] - q1, columns[at:] - q1]
+        T[at:, at:] = T22[rest[:, None], rest]
         return T
+
+    def _among_first(self, levels: IntArray, T12: FloatArray) -> FloatArray:
+        """T11 = H + H A12 T22 A21 H = H - H A12 T21 among some levels of the first factor."""
+        K = self.layout.K[0]
+        rows = self._first.A12[(levels[:, None] * K + np.arange(K)).ravel()]
+        T11 = -_by_block(self._H[levels], np.asarray(rows @ T12.T))
+        at = np.arange(len(levels))
+        T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
+        return T11
 
     def with_products(self, cp: CrossProducts) -> BlockedFactorization:
         """The same factorization for cross-products of other rows."""
