@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,17 +22,12 @@ EXPECTED = {
 }
 
 
-def test_every_example_is_expected_to_say_something():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_example_runs(name, tmp_path):
+def run(arguments, folder):
     # In an empty folder the package is the installed one and what the script writes is seen.
-    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path / "mpl")}
+    environment = os.environ | {"MPLCONFIGDIR": str(folder / "mpl")}
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name)],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", *arguments],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -39,8 +35,25 @@ def test_example_runs(name, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_expected_to_say_something():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_runs(name, tmp_path):
+    output = run([str(EXAMPLES / name)], tmp_path)
     for words in EXPECTED[name]:
-        assert words in done.stdout
+        assert words in output
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_code_on_the_first_pages_runs(page, tmp_path):
+    text = (EXAMPLES.parent / page).read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE))
+    assert "Mixed Linear Model Regression Results" in run(["-c", code], tmp_path)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
