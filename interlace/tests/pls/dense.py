@@ -128,8 +128,8 @@ def lambdas(rng: np.random.Generator, kind: str, K: Sequence[int]) -> list[Float
 
 
 def effects(rng: np.random.Generator, factor: GroupingFactor, Xi: FloatArray, root: FloatArray) -> FloatArray:
-    """Contribution of one term to the response: effects with covariance ``root root'``."""
-    b = rng.normal(size=(factor.n_levels, Xi.shape[1])) @ root.T
+    """Contribution of one term to the response: effects with covariance ``root root'``, root (k, r)."""
+    b = rng.normal(size=(factor.n_levels, root.shape[1])) @ root.T
     return np.einsum("nk,nk->n", Xi, b[factor.codes])
 
 
