@@ -26,8 +26,8 @@ from .relcov import Layout
 from .selinv import SelectedInverse
 from .terms import FloatArray, IntArray, SparseArray
 
-# Share of a level's information that its prior must reach for I - M^-1 to keep half of its digits.
-SMALL_SHARE = 1e-8
+# Variance, relative to that of a level's mean, from which on I - M^-1 keeps eleven digits.
+SMALL_SHARE = 1e-5
 
 
 def _load() -> ModuleType | None:
@@ -255,29 +255,38 @@ class CholmodFactorization:
         return [block @ M @ block.T for block, M in zip(self._Lambda, self._inverse_blocks(), strict=True)]
 
     def information(self) -> list[FloatArray]:
-        """Sums of the diagonal blocks of Z' V0^-1 Z.
+        """Sums of the diagonal blocks of Z' V0^-1 Z, as ``Lambda^-T (I - M^-1) Lambda^-1``.
 
-        ``Lambda^-T (I - M^-1) Lambda^-1``; where Lambda is (nearly) singular it is evaluated at a
-        Lambda whose singular values are just large enough, which changes the result by less than
-        the rounding errors of the direct formula.
+        Where Lambda is (nearly) singular that is evaluated at two Lambdas with small singular values
+        instead, and extrapolated: the sums are smooth in Lambda Lambda'.
         """
-        safe = [
-            _no_smaller(block, (SMALL_SHARE / n) ** 0.5)
-            for block, n in zip(self._Lambda, self._rows_per_level, strict=True)
-        ]
-        moved = any(a is not b for a, b in zip(safe, self._Lambda, strict=True))
-        if moved:
-            self._refactor(safe)
+        near, far = self._no_smaller(SMALL_SHARE), self._no_smaller(2.0 * SMALL_SHARE)
+        if all(a is b for a, b in zip(near, self._Lambda, strict=True)):
+            return self._information_at(near)
+        sums = [self._refactored_information(at) for at in (near, far)]
+        self._refactor(self._Lambda)
+        return [2.0 * a - b for a, b in zip(*sums, strict=True)]
+
+    def _refactored_information(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
+        self._refactor(Lambda)
+        return self._information_at(Lambda)
+
+    def _information_at(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
         sums: list[FloatArray] = []
-        for block, M, levels in zip(safe, self._inverse_blocks(), self.layout.n_levels, strict=True):
+        for block, M, levels in zip(Lambda, self._inverse_blocks(), self.layout.n_levels, strict=True):
             seen = levels * np.eye(len(block)) - M.sum(axis=0)
             sums.append(np.asarray(np.linalg.solve(block.T, np.linalg.solve(block.T, seen).T)))
-        if moved:
-            self._refactor(self._Lambda)
         return sums
 
+    def _no_smaller(self, share: float) -> list[FloatArray]:
+        """Lambda with the squares of small singular values replaced by a share of one row's information."""
+        return [
+            _floored(block, (share / rows) ** 0.5)
+            for block, rows in zip(self._Lambda, self._rows_per_level, strict=True)
+        ]
 
-def _no_smaller(Lambda: FloatArray, floor: float) -> FloatArray:
+
+def _floored(Lambda: FloatArray, floor: float) -> FloatArray:
     """A root of ``Lambda Lambda'`` with no singular value below the floor; Lambda itself if it has none."""
     U, s, Vt = np.linalg.svd(Lambda)
     if s[-1] >= floor:

@@ -31,6 +31,8 @@ NEARLY_SINGULAR = 1e-2
 ROUNDING_COST = 1e-9
 # Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian.
 LOCAL = 0.1
+# Deviance by which the quadratic model must say that a variance of zero is worse for it not to be tried.
+DEAR = 20.0
 # Rounding noise of the criterion, relative.
 NOISE = 1e-13
 EPSILON = 2.0**-51
@@ -209,7 +211,7 @@ def minimize(
     converged = _descend(search)
     for _ in range(4 + m):  # each round either ends or leaves a saddle or boundary for good
         _round_to_boundary(search)
-        if not _escape(search):
+        if not _escape(search) and not _drop(search):
             break
         converged = _descend(search)
     values, _, g = search.model()
@@ -336,6 +338,27 @@ def _escape(search: _Search) -> bool:
                 search.move(new, learn=False)
                 search.radius = 1.0
                 return True
+        search.back()
+    return False
+
+
+def _drop(search: _Search) -> bool:
+    """Leave a local minimum for a better one without one of the random effects.
+
+    With few levels the likelihood may have two minima, one of them at a variance of zero.  A column
+    of Lambda that the quadratic model calls dear to lose is not tried.
+    """
+    relcov = search.criterion.relcov
+    for j in np.flatnonzero(relcov.diagonal):
+        phi = np.where(relcov.same_column[j], 0.0, search.at.phi)
+        lost = search.at.phi - phi
+        if not lost.any() or lost @ (search.now.hessian @ lost) / 2.0 > DEAR:
+            continue
+        new = search.evaluate(phi, search.at.gauge)
+        if new.objective < search.at.objective - search.noise:
+            search.move(new, learn=False)
+            search.radius = 1.0
+            return True
         search.back()
     return False
 

@@ -167,3 +167,15 @@ def test_order_of_terms_does_not_matter(data):
     other = quietly("y ~ x + (1 + x | teacher) + (1 | school)", data)
     assert one.objective == pytest.approx(other.objective, abs=OBJECTIVE)
     assert one.random_effects.keys() == other.random_effects.keys()
+
+
+def test_the_better_of_two_minima_is_found():
+    # One level has a single row. lme4 1.1-31: deviance 62.8056 at theta = 1.03, a minimum, and 62.2512 at theta = 0.
+    y = [2.9, 0.3, 0.8, -1.3, 0.4, -1.2, -0.4, -1.5, -0.4, -0.5, 0.4, 0.6]
+    y += [-2.3, -0.6, -0.9, -0.2, -0.6, 0.7, 0.5, 0.5, 0.1, 1.1, -2.1, -0.3]
+    x = [-1.7, 0.3, -0.8, 0.5, 0.0, 0.0, 0.6, 0.8, 0.0, -1.0, 0.3, -1.2]
+    x += [-0.5, 0.4, 0.7, 0.5, 0.1, -1.1, -1.1, 0.1, -0.8, -1.4, -0.1, -0.5]
+    data = pd.DataFrame({"y": y, "x": x, "g": ["a"] + 23 * ["b"]})
+    result = quietly("y ~ x + (1 | g)", data, reml=False)
+    assert result.objective == pytest.approx(62.25119223304, abs=1e-9)
+    assert list(result.theta) == [0.0]
