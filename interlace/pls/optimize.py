@@ -33,6 +33,8 @@ ROUNDING_COST = 1e-9
 LOCAL = 0.1
 # Deviance by which the quadratic model must say that a variance of zero is worse for it not to be tried.
 DEAR = 20.0
+# Share of y'y below which r^2 is made of rounding errors: nothing is left for the residual.
+NOTHING = 1e-14
 # Rounding noise of the criterion, relative.
 NOISE = 1e-13
 EPSILON = 2.0**-51
@@ -258,7 +260,7 @@ def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArra
                 search.radius = max(search.radius, 3.0 * length)
             elif gained < 0.25 * predicted and predicted > search.noise:
                 search.radius = 0.5 * length
-            if new.R[-1, -1] < 1e-10 * np.sqrt(search.criterion.cp.n):
+            if new.pwrss < NOTHING * float(search.criterion.cp.C[-1, -1]):
                 raise OptimizationError(
                     "the criterion falls without bound: the random effects reproduce the response exactly. "
                     "Wanted: residual variation within the levels. "
