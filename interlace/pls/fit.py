@@ -14,6 +14,13 @@ from .basis import FixedBasis, fixed_basis, term_basis
 from .certificate import Certificate, certify
 from .criterion import ProfiledCriterion
 from .crossproducts import CrossProducts, cross_products
+from .information import (
+    EntryInformation,
+    entries_by_theta,
+    entry_information,
+    hessian_varpar,
+    vcov_beta_gradient,
+)
 from .optimize import Iteration, Optimum, minimize
 from .relcov import RelativeCovariance, relative_covariance
 from .solvers import Solver, choose
@@ -115,13 +122,23 @@ class PLSFit:
             blocks.append(self._conditional[f][:, own, own])
         return tuple(blocks)
 
-    def hessian_varpar(self) -> FloatArray:
-        """Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
+    @cached_property
+    def entries(self) -> EntryInformation:
+        """Traces and cross-products behind the expected information, at the optimum."""
+        return entry_information(self.criterion, self.criterion.decompose(self.optimum.phi))
 
-        Not profiled over sigma. The block in theta is the Richardson-extrapolated central
-        difference of the exact gradient.
+    def hessian_varpar(self) -> FloatArray:
+        """Exact Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
+
+        Not profiled over sigma.
         """
-        return hessian_varpar(self.criterion, self.optimum.phi, self.sigma2, self.pwrss)
+        at = self.criterion.decompose(self.optimum.phi)
+        return hessian_varpar(self.criterion, at, self.criterion.derivatives(at), self.entries)
+
+    def vcov_beta_gradient(self) -> FloatArray:
+        """Derivatives of the covariance of beta by (theta, sigma), shape (m + 1, p, p)."""
+        by_theta = entries_by_theta(self.criterion.relcov, self.optimum.phi)
+        return vcov_beta_gradient(self.entries, by_theta, float(np.sqrt(self.sigma2)))
 
 
 def profiled_criterion(
@@ -357,36 +374,6 @@ def _singular_directions(relcov: RelativeCovariance, phi: FloatArray) -> tuple[F
         raw = np.linalg.solve(R_inverse.T, null)
         directions.append(raw / np.linalg.norm(raw, axis=0) if null.shape[1] else raw)
     return tuple(directions)
-
-
-def hessian_varpar(criterion: ProfiledCriterion, phi: FloatArray, sigma2: float, pwrss: float) -> FloatArray:
-    """Hessian of the deviance in (theta, sigma), sigma not profiled out, shape (m + 1, m + 1)."""
-    m = len(phi)
-    to_basis = criterion.relcov.to_basis
-    profiled = to_basis.T @ profiled_hessian(criterion, phi) @ to_basis
-    at = criterion.decompose(phi)
-    slope = to_basis.T @ criterion.derivatives(at).pwrss_gradient * criterion.basis.scale**2
-    sigma = np.sqrt(sigma2)
-    H = np.empty((m + 1, m + 1))
-    H[:m, :m] = profiled + np.outer(slope, slope) / (sigma2 * pwrss)
-    H[:m, m] = H[m, :m] = -2.0 * slope / sigma**3
-    H[m, m] = 4.0 * criterion.nu / sigma2
-    return H
-
-
-def profiled_hessian(criterion: ProfiledCriterion, phi: FloatArray) -> FloatArray:
-    """Hessian of the profiled criterion in basis parameters: differences of the exact gradient."""
-
-    def gradient(x: FloatArray) -> FloatArray:
-        return criterion.derivatives(criterion.decompose(x)).gradient
-
-    H = np.empty((len(phi), len(phi)))
-    for j, unit in enumerate(np.eye(len(phi))):
-        h = 1e-3 * max(abs(float(phi[j])), 0.1) * unit
-        near = (gradient(phi + h) - gradient(phi - h)) / (2.0 * h[j])
-        far = (gradient(phi + 2 * h) - gradient(phi - 2 * h)) / (4.0 * h[j])
-        H[j] = (4.0 * near - far) / 3.0  # Richardson: the error is of fourth order in h
-    return np.asarray((H + H.T) / 2.0)
 
 
 __all__ = ["CrossProducts", "FixedBasis", "PLSFit", "fit", "fit_criterion", "profiled_criterion"]
