@@ -235,12 +235,14 @@ def minimize(
 
 def _descend(search: _Search) -> bool:
     """Newton steps until the model promises nothing more; whether it got there."""
+    before = np.inf
     while True:
         values, vectors, g = search.model()
         expected = float(g @ (g / values)) / 2.0
         search.record(expected)
-        if expected < TOLERANCE:
-            return True
+        if expected < TOLERANCE or before / 4.0 < expected < search.noise:
+            return True  # in the noise Newton's steps no longer shrink, and would go on for ever
+        before = expected
         if len(search.path) > search.maxiter:
             return False
         if not _step(search, values, vectors, g):
