@@ -70,6 +70,10 @@ class OptimizationError(InterlaceError, RuntimeError):
     """The criterion cannot be minimised (for instance it is unbounded below)."""
 
 
+class InferenceError(InterlaceError, ValueError):
+    """A test or an interval was asked for that this fit cannot give."""
+
+
 class SingularFitWarning(ModelWarning):
     """The estimated covariance of the random effects is singular (a variance of 0 or a correlation of 1)."""
 

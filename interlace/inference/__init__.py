@@ -1,0 +1,38 @@
+"""Inference from a fitted model: tests, intervals and what they rest on."""
+
+from __future__ import annotations
+
+from .approximation import Approximation, Ddf, FTest, approximation
+from .variances import (
+    boundary_entries,
+    boundary_thetas,
+    column_major,
+    columns_in_null,
+    correlations,
+    covariance_of_variances,
+    lower_triangle,
+    natural_jacobian,
+    natural_parameters,
+    quadratic_form,
+    relative_factors,
+    two_sided_p,
+)
+
+__all__ = [
+    "Approximation",
+    "Ddf",
+    "FTest",
+    "approximation",
+    "boundary_entries",
+    "boundary_thetas",
+    "column_major",
+    "columns_in_null",
+    "correlations",
+    "covariance_of_variances",
+    "lower_triangle",
+    "natural_jacobian",
+    "natural_parameters",
+    "quadratic_form",
+    "relative_factors",
+    "two_sided_p",
+]
