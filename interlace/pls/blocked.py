@@ -17,7 +17,7 @@ from interlace.errors import NotPositiveDefiniteError
 
 from .crossproducts import CrossProducts
 from .nested import absorbed, diagonal_blocks
-from .relcov import Layout
+from .relcov import Layout, axes
 from .schur import WeightedGram, by_popularity
 from .terms import FloatArray, IntArray, SparseArray
 from .triangular import symmetric_from_lower
@@ -218,9 +218,11 @@ class BlockedFactorization:
 
     def _rest_information(self, i: int) -> FloatArray:
         levels, K, Lambda = self._rest.n_levels[i], self._rest.K[i], self._Lambda[i + 1]
-        if np.linalg.svd(Lambda, compute_uv=False)[-1] > SMALL_PIVOT:
+        if axes(Lambda)[1][-1] > SMALL_PIVOT:
             lower = self._own_blocks(self._rest_inverse(), i).sum(axis=0)
             seen = levels * np.eye(K) - symmetric_from_lower(lower)
+            if K == 1:
+                return np.asarray(seen / Lambda**2)
             return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
         # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.
         G = symmetric_from_lower(np.tril(self._first.absorb(self._A22, self._H, self._left)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -36,10 +37,12 @@ class Decomposition:
         Where: covariance parameters in basis coordinates, in the gauge.
     gauge : sequence of ndarray of shape (K, K), or None
         Orthogonal U_f of each factor; None stands for the identity.
+    Psi : sequence of ndarray of shape (K, K)
+        The triangles that phi fills, per factor.
     objective : float
         The criterion.
     Lambda : sequence of ndarray of shape (K, K)
-        Blocks of Lambda, per factor.
+        Blocks of Lambda, per factor: ``U Psi``.
     TB : ndarray of shape (q, p + 1)
         ``T Z'W [X y]``.
     R : ndarray of shape (p + 1, p + 1)
@@ -50,6 +53,7 @@ class Decomposition:
 
     phi: FloatArray
     gauge: Sequence[FloatArray] | None
+    Psi: Sequence[FloatArray]
     objective: float
     Lambda: Sequence[FloatArray]
     TB: FloatArray
@@ -61,7 +65,7 @@ class Decomposition:
         """r^2, in units of the scaled response."""
         return float(self.R[-1, -1] ** 2)
 
-    @property
+    @cached_property
     def gamma(self) -> FloatArray:
         """Fixed effects on the orthonormal basis (JSS eq. 51)."""
         p = len(self.R) - 1
@@ -123,14 +127,22 @@ class ProfiledCriterion:
 
         The objective is infinite where the residual sum of squares vanishes in floating point.
         """
-        Lambda = self.relcov.Lambda(phi, gauge)
+        Psi = self.relcov.Lambda(phi)
+        Lambda = Psi if gauge is None else [U @ block for U, block in zip(gauge, Psi, strict=True)]
         self.factorization.update(Lambda)
         TB = self.factorization.conditional(self.cp.B)
         R, info = linalg.lapack.dpotrf(self.cp.C - self.cp.B.T @ TB, lower=0, clean=1)
         logdet_L2 = self.factorization.logdet()
         objective = np.inf if info else self._objective(R, logdet_L2)
         return Decomposition(
-            phi=phi, gauge=gauge, objective=objective, Lambda=Lambda, TB=TB, R=R, logdet_L2=logdet_L2
+            phi=phi,
+            gauge=gauge,
+            Psi=Psi,
+            objective=objective,
+            Lambda=Lambda,
+            TB=TB,
+            R=R,
+            logdet_L2=logdet_L2,
         )
 
     def _objective(self, R: FloatArray, logdet_L2: float) -> float:

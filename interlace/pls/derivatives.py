@@ -33,8 +33,8 @@ class Evaluated(Protocol):
     """What the derivatives need of an evaluation of the criterion; see `criterion.Decomposition`."""
 
     @property
-    def phi(self) -> FloatArray:
-        """Parameters in the gauge."""
+    def Psi(self) -> Sequence[FloatArray]:
+        """Triangles of parameters in the gauge."""
 
     @property
     def gauge(self) -> Sequence[FloatArray] | None:
@@ -114,12 +114,12 @@ def derivatives(
 
     gradient, curvature = np.empty(relcov.m), np.zeros((relcov.m, relcov.m))
     W = np.zeros((relcov.layout.q, relcov.m))
-    for f, (own, Psi) in enumerate(zip(relcov.of_factor, relcov.Lambda(at.phi), strict=True)):
+    for f, (own, Psi) in enumerate(zip(relcov.of_factor, at.Psi, strict=True)):
         U = None if at.gauge is None else at.gauge[f]
         S = scores[f] if U is None else U.T @ scores[f] @ U
         row, col = relcov.row[own], relcov.col[own]
         gradient[own] = 2.0 * (S @ Psi)[row, col]
-        curvature[np.ix_(own, own)] = 2.0 * S[row[:, None], row]
+        curvature[own[:, None], own] = 2.0 * S[row[:, None], row]
         modes = t[relcov.layout.slices[f]].reshape(-1, relcov.layout.K[f])
         W[relcov.layout.slices[f], own] = _directions(Psi, row, col, modes, U)
     curvature *= relcov.same_column

@@ -22,7 +22,7 @@ from .information import (
     vcov_beta_gradient,
 )
 from .optimize import Iteration, Optimum, minimize
-from .relcov import RelativeCovariance, relative_covariance
+from .relcov import RelativeCovariance, null_space, relative_covariance
 from .solvers import Solver, choose
 from .start import moment_start
 from .terms import FloatArray, GroupingFactor, RandomTerm
@@ -366,13 +366,12 @@ def _modes(relcov: RelativeCovariance, modes: FloatArray) -> tuple[FloatArray, .
 
 def _singular_directions(relcov: RelativeCovariance, phi: FloatArray) -> tuple[FloatArray, ...]:
     """Per term, linear combinations c of the raw effects with Var(c'b) = 0."""
-    directions = []
+    directions: list[FloatArray] = []
     for block, R_inverse in zip(relcov.term_blocks(phi), _term_bases(relcov), strict=True):
-        U, s, _ = np.linalg.svd(block)
-        null = U[:, s <= 1e-8 * max(1.0, float(s[0]))]
+        null = null_space(block)
         # b_raw = R^-1 b_basis, so c'b_raw = 0 for c = R' null.
-        raw = np.linalg.solve(R_inverse.T, null)
-        directions.append(raw / np.linalg.norm(raw, axis=0) if null.shape[1] else raw)
+        raw = np.asarray(np.linalg.solve(R_inverse.T, null)) if null.shape[1] else null
+        directions.append(raw / np.sqrt((raw**2).sum(axis=0)))
     return tuple(directions)
 
 

@@ -20,7 +20,7 @@ from interlace.errors import OptimizationError
 
 from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
-from .relcov import RelativeCovariance, lower_factor
+from .relcov import RelativeCovariance, axes, lower_factor, null_space
 from .terms import FloatArray
 
 # Deviance still to gain at which the search ends: it leaves theta within 8e-7 of its standard error.
@@ -168,9 +168,10 @@ class _Search:
         relcov = self.criterion.relcov
         if max(relcov.term_k) == 1:
             return new
-        axes = [np.linalg.svd(block)[:2] for block in relcov.of_terms(new.Lambda)]
-        gauge = relcov.of_factors([U for U, _ in axes])
-        return replace(new, phi=relcov.pack([np.diag(s) for _, s in axes]), gauge=gauge)
+        found = [axes(block) for block in relcov.of_terms(new.Lambda)]
+        gauge = relcov.of_factors([U for U, _ in found])
+        triangles = [np.diag(s) for _, s in found]
+        return replace(new, phi=relcov.pack(triangles), gauge=gauge, Psi=relcov.of_factors(triangles))
 
 
 def minimize(
@@ -312,7 +313,7 @@ def _round_to_boundary(search: _Search) -> None:
     relcov = search.criterion.relcov
     rounded, changed = [], False
     for block in relcov.of_terms(search.at.Lambda):
-        U, s, _ = np.linalg.svd(block)
+        U, s = axes(block)
         small = s < NEARLY_SINGULAR * max(1.0, float(s[0]))
         changed |= bool((small & (s > 0)).any())
         rounded.append(U * np.where(small, 0.0, s))
@@ -377,8 +378,7 @@ def boundary_curvature(
     relcov = criterion.relcov
     found = []
     for block, score in zip(relcov.of_terms(at.Lambda), relcov.of_terms(now.scores), strict=True):
-        U, s, _ = np.linalg.svd(block)
-        null = U[:, s <= 1e-8 * max(1.0, float(s[0]))]
+        null = null_space(block)
         if not null.shape[1]:
             found.append((np.inf, np.zeros(len(block))))
             continue

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -160,13 +160,13 @@ class RelativeCovariance:
         blocks = []
         for k, own in zip(self.term_k, self.term_slices, strict=True):
             block = np.zeros((k, k))
-            block.T[np.triu_indices(k)] = triangle[own]  # row-major upper = column-major lower
+            block.T[upper(k)] = triangle[own]  # row-major upper = column-major lower
             blocks.append(block)
         return blocks
 
     def pack(self, term_blocks: Sequence[FloatArray]) -> FloatArray:
         """Parameters from lower-triangular blocks per term."""
-        return np.concatenate([block.T[np.triu_indices(len(block))] for block in term_blocks])
+        return np.concatenate([block.T[upper(len(block))] for block in term_blocks])
 
     def triangle(self, Lambda: Sequence[FloatArray]) -> FloatArray:
         """phi with non-negative diagonals for which Lambda Lambda' is that of the given (K, K) blocks."""
@@ -218,6 +218,26 @@ def relative_covariance(
         col=np.array(col, dtype=np.intp),
         to_basis=to_basis,
     )
+
+
+@cache
+def upper(k: int) -> tuple[IntArray, ...]:
+    """Indices of the upper triangle of a k x k matrix, row-major."""
+    return np.triu_indices(k)
+
+
+def axes(Lambda_i: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Principal axes of ``Lambda_i Lambda_i'``, (k, k), and its standard deviations, decreasing, (k,)."""
+    if len(Lambda_i) == 1:
+        return np.ones((1, 1)), np.abs(Lambda_i[0])
+    U, s, _ = np.linalg.svd(Lambda_i)
+    return U, s
+
+
+def null_space(Lambda_i: FloatArray) -> FloatArray:
+    """Orthonormal directions in which Lambda_i vanishes, (k, r); singular to 1e-8 of its scale."""
+    U, s = axes(Lambda_i)
+    return U[:, s <= 1e-8 * max(1.0, float(s[0]))]
 
 
 def lower_factor(root: FloatArray) -> FloatArray:
