@@ -46,11 +46,22 @@ MAY_IMPORT = {
     "ranef": {*BASE, "design", "inference", "pls"},
     "simulation": {*BASE, "design", "pls", "prediction"},
     "wald": {*BASE, "inference", "pls"},
+    "diagnostics": {*BASE, "design", "grouping", "inference", "pls", "prediction", "ranef"},
     # words
     "describe": {*BASE, "design", "pls"},
     "summary": {*BASE, "inference", "ranef"},
     # what users hold
-    "results": {*BASE, *ARITHMETIC, "describe", "design", "modeldata", "pls", "summary", "wald"},
+    "results": {
+        *BASE,
+        *ARITHMETIC,
+        "describe",
+        "design",
+        "diagnostics",
+        "modeldata",
+        "pls",
+        "summary",
+        "wald",
+    },
     "wrapper": {*BASE, "results"},
     "marginal": {*BASE, *ARITHMETIC, "design", "pls"},
     "model": {*MATRICES, *ARITHMETIC, "describe", "design", "marginal", "modeldata", "results", "wrapper"},
