@@ -80,3 +80,7 @@ class SingularFitWarning(ModelWarning):
 
 class RankDeficiencyWarning(ModelWarning):
     """Dependent columns of the fixed effects were dropped."""
+
+
+class DeletionWarning(ModelWarning):
+    """Without some cases the model cannot be fitted; their rows are NaN."""

@@ -195,17 +195,18 @@ def subtracted(whole: CrossProducts, part: CrossProducts) -> CrossProducts:
     CrossProducts
     """
     A = sparse.coo_array(part.A)
+    row, col = A.coords[0].astype(np.intp), A.coords[1].astype(np.intp)
     if isinstance(whole.A, np.ndarray):
         left = whole.A.copy()
-        left[A.coords] -= A.data
+        left[row, col] -= A.data
     else:
         left = whole.A.copy()
-        left.data[_positions(whole.A, *A.coords)] -= A.data
+        left.data[_positions(whole.A, row, col)] -= A.data
     return replace(whole - replace(part, A=whole.A), A=left)
 
 
 def _positions(A: SparseArray, row: IntArray, col: IntArray) -> IntArray:
     """Where the data of a CSR array with sorted indices hold some of its entries."""
-    rows = np.repeat(np.arange(A.shape[0], dtype=np.int64), np.diff(A.indptr))
+    rows = np.repeat(np.arange(A.shape[0], dtype=np.intp), np.diff(A.indptr))
     entries = rows * A.shape[1] + A.indices
-    return np.asarray(np.searchsorted(entries, row.astype(np.int64) * A.shape[1] + col))
+    return np.asarray(np.searchsorted(entries, row * A.shape[1] + col))

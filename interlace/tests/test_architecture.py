@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "ranef": {*BASE, "design", "inference", "pls"},
     "simulation": {*BASE, "design", "pls", "prediction"},
     "wald": {*BASE, "inference", "pls"},
-    "diagnostics": {*BASE, "design", "grouping", "inference", "pls", "prediction", "ranef"},
+    "diagnostics": {*BASE, "design", "frames", "grouping", "inference", "pls", "prediction", "ranef"},
     # words
     "describe": {*BASE, "design", "pls"},
     "summary": {*BASE, "inference", "ranef"},
@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "wrapper": {*BASE, "results"},
     "marginal": {*BASE, *ARITHMETIC, "design", "pls"},
     "model": {*MATRICES, *ARITHMETIC, "describe", "design", "marginal", "modeldata", "results", "wrapper"},
-    "__init__": {"datasets", "errors", "model", "results"},
+    "__init__": {"datasets", "diagnostics", "errors", "model", "results"},
 }
 
 # Libraries that have few doors, and those that the numerical room may use at all.

@@ -1,0 +1,316 @@
+"""Deletion diagnostics of observations and groups: Cook's distance and its relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+
+from interlace.design import Design
+from interlace.errors import DesignError
+from interlace.frames import as_frame
+from interlace.pls import PLSFit
+from interlace.pls.one_step import OneStep, delete_cases, delete_rows
+
+from .cases import Cases, cases_of
+from .deletion import CaseDeletion, case_delete, delete_exactly
+from .fitted import fitted_rows, unpack
+from .leverage import PARTS, leverage_of_rows
+from .residuals import hlm_resid
+
+Method = Literal["one-step", "exact"]
+MEASURES = ("cooksd", "mdffits", "covtrace", "covratio")
+
+
+def one_step(design: Design, fit: PLSFit, cases: Cases) -> OneStep:
+    """Delete every case with the variance components held fixed.
+
+    Parameters
+    ----------
+    design, fit : Design, PLSFit
+        A fit.
+    cases : Cases
+        Rows or groups of rows.
+
+    Returns
+    -------
+    OneStep
+        Arrays, in the order of the cases.
+    """
+    fitted = fitted_rows(design, fit)
+    if cases.single:
+        return delete_rows(fit.criterion, fitted.at, fitted.rows)
+    return delete_cases(fit.criterion, fitted.at, fitted.rows, cases.codes, cases.n)
+
+
+def measures_frame(step: OneStep, index: pd.Index) -> pd.DataFrame:
+    """Columns cooksd, mdffits, covtrace, covratio."""
+    return pd.DataFrame({name: getattr(step, name) for name in MEASURES}, index=index)
+
+
+def hlm_influence(
+    results: Any,
+    level: Any = 1,
+    *,
+    method: Method = "one-step",
+    leverage: str | Sequence[str] = "overall",
+    data: Any = None,
+    n_jobs: int = 1,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Influence measures and leverage of observations or groups.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fitted model.
+    level : 1, str, Series or array, default 1
+        The observations (1), a grouping factor, a combination such as ``"subject:item"``, or any
+        partition of the rows used.
+    method : {"one-step", "exact"}, default "one-step"
+        Variance components held fixed, by a closed form; or everything estimated again.
+    leverage : str or sequence of str, default "overall"
+        Leverages to add: some of overall, fixef, ranef, ranef.uc.
+    data : DataFrame, optional
+        Put its columns before the measures, row by row; for observations only.
+    n_jobs, progress
+        For exact deletion; see `case_delete`.
+
+    Returns
+    -------
+    DataFrame
+        ``cooksd mdffits covtrace covratio leverage.overall``, and ``rvc.*`` for exact deletion; on the
+        index of the data, or the labels of the groups in level order.
+
+    Notes
+    -----
+    With d = β - β₍I₎ (full minus deleted), C the covariance of β and C₍I₎ that without the case:
+    cooksd = d'C⁻¹d / p, mdffits = d'C₍I₎⁻¹d / p, covtrace = |tr(C⁻¹C₍I₎) - p|, covratio =
+    det C₍I₎ / det C, rvc = deleted / full - 1. lme4's ``dfbeta`` has the other sign, deleted minus full.
+
+    References
+    ----------
+    Christensen, Pearson & Johnson (1992), Technometrics 34, 38-45; Loy & Hofmann (2014), Journal of
+    Statistical Software 56(5).
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", interlace.datasets.load_penicillin())
+    >>> interlace.hlm_influence(r, "sample").round(3)
+            cooksd  mdffits  covtrace  covratio  leverage.overall
+    sample
+    A        0.239    0.204     0.175     1.175             0.198
+    B        0.054    0.046     0.175     1.175             0.198
+    C        0.144    0.122     0.175     1.175             0.198
+    D        0.043    0.037     0.175     1.175             0.198
+    E        0.019    0.016     0.175     1.175             0.198
+    F        0.704    0.599     0.175     1.175             0.198
+    """
+    design, fit = unpack(results)
+    cases = cases_of(design, level, results.model.data.frame)
+    frame, rvc = _measures(design, fit, cases, method, n_jobs=n_jobs, progress=progress)
+    by_row = leverage_of_rows(fitted_rows(design, fit))
+    for part in [leverage] if isinstance(leverage, str) else leverage:
+        if part not in PARTS:
+            raise DesignError(f"leverage={part!r}; wanted some of {list(PARTS)}")
+        frame[f"leverage.{part}"] = cases.mean(by_row[part])
+    if rvc is not None:
+        frame = frame.join(rvc)
+    return frame if data is None else _beside(data, frame, cases)
+
+
+def _measures(
+    design: Design, fit: PLSFit, cases: Cases, method: str, *, n_jobs: int = 1, progress: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    if method == "one-step":
+        return measures_frame(one_step(design, fit, cases), cases.labels), None
+    if method != "exact":
+        raise DesignError(f'method={method!r}; wanted "one-step" or "exact"')
+    deletion = delete_exactly(design, fit, cases, n_jobs=n_jobs, progress=progress)
+    return deletion.measures.copy(), deletion.rvc
+
+
+def _beside(data: Any, frame: pd.DataFrame, cases: Cases) -> pd.DataFrame:
+    if not cases.single:
+        raise DesignError("data= is for the observations, level=1; groups have no row of the data")
+    given = as_frame(data)
+    if len(given) == len(frame):
+        return pd.concat([given.set_axis(frame.index), frame], axis=1)
+    return pd.concat([given.loc[frame.index], frame], axis=1)
+
+
+def hlm_augment(
+    results: Any, level: Any = 1, *, include_ls: bool = True, data: Any = None, method: Method = "one-step"
+) -> pd.DataFrame:
+    """Residuals and influence measures side by side.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fitted model.
+    level : 1 or str, default 1
+        The observations, or a grouping factor.
+    include_ls : bool, default True
+        Add the least-squares residuals.
+    data : DataFrame, optional
+        Put its columns first.
+    method : {"one-step", "exact"}, default "one-step"
+        As for `hlm_influence`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `hlm_resid`, then those of `hlm_influence`.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.hlm_augment(r, "Subject").shape
+    (18, 9)
+    """
+    residuals = hlm_resid(results, level, include_ls=include_ls)
+    influence = hlm_influence(results, level, method=method)
+    joined = pd.concat([residuals, influence], axis=1)
+    if data is None:
+        return joined
+    return _beside(data, joined, cases_of(unpack(results)[0], level, results.model.data.frame))
+
+
+# ---- One measure at a time ----------------------------------------------------------------------------
+
+
+def _measure(results: Any, level: Any, method: Method, name: str) -> pd.Series:
+    if isinstance(results, CaseDeletion):
+        return results.measures[name]
+    design, fit = unpack(results)
+    cases = cases_of(design, level, results.model.data.frame)
+    return _measures(design, fit, cases, method)[0][name]
+
+
+def cooks_distance(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd.Series:
+    """Cook's distance of the fixed effects: ``d' C^-1 d / p``, d full minus deleted.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults or CaseDeletion
+        A fitted model, or what `case_delete` returned for one.
+    level : 1, str, Series or array, default 1
+        The cases; see `hlm_influence`.
+    method : {"one-step", "exact"}, default "one-step"
+        Variance components held fixed or estimated again.
+
+    Returns
+    -------
+    Series
+        Named ``cooksd``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.cooks_distance(r, "Subject").idxmax()
+    np.int64(309)
+    """
+    return _measure(results, level, method, "cooksd")
+
+
+def mdffits(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd.Series:
+    """MDFFITS: ``d' C_(I)^-1 d / p``, Cook's distance in the metric of the deleted fit.
+
+    Parameters
+    ----------
+    results, level, method
+        As for `cooks_distance`.
+
+    Returns
+    -------
+    Series
+        Named ``mdffits``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.mdffits(r, "Subject").max().round(3)
+    np.float64(0.262)
+    """
+    return _measure(results, level, method, "mdffits")
+
+
+def covratio(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd.Series:
+    """COVRATIO: ``det C_(I) / det C``; above 1 where the case adds precision.
+
+    Parameters
+    ----------
+    results, level, method
+        As for `cooks_distance`.
+
+    Returns
+    -------
+    Series
+        Named ``covratio``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.covratio(r, "Subject").max().round(3)
+    np.float64(1.121)
+    """
+    return _measure(results, level, method, "covratio")
+
+
+def covtrace(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd.Series:
+    """COVTRACE: ``|tr(C^-1 C_(I)) - p|``; 0 where the case does not change the precision.
+
+    Parameters
+    ----------
+    results, level, method
+        As for `cooks_distance`.
+
+    Returns
+    -------
+    Series
+        Named ``covtrace``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.covtrace(r, "Subject").max().round(3)
+    np.float64(0.118)
+    """
+    return _measure(results, level, method, "covtrace")
+
+
+def rvc(results: Any, level: Any = 1, *, n_jobs: int = 1, progress: bool = True) -> pd.DataFrame:
+    """Relative variance change: each component without the case, divided by that of the fit, less 1.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults or CaseDeletion
+        A fitted model (it is refitted without each case), or what `case_delete` returned for one.
+    level : 1, str, Series or array, default 1
+        The cases; see `hlm_influence`.
+    n_jobs, progress
+        As for `case_delete`.
+
+    Returns
+    -------
+    DataFrame
+        ``rvc.Residual``, then ``rvc.<factor>`` or ``rvc.<factor>.<row>.<column>``; NaN only where the fit's
+        component is 0.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", interlace.datasets.load_penicillin())
+    >>> interlace.rvc(r, "sample").loc["F"].round(2).to_dict()
+    {'rvc.Residual': 0.01, 'rvc.plate': -0.03, 'rvc.sample': -0.76}
+    """
+    if isinstance(results, CaseDeletion):
+        return results.rvc
+    return case_delete(results, level, n_jobs=n_jobs, progress=progress).rvc
