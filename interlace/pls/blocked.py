@@ -347,7 +347,7 @@ def _by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
     n, K, _ = blocks.shape
     if K == 1:
         return np.asarray(blocks[:, 0] * B)
-    return np.asarray((blocks @ B.reshape(n, K, -1)).reshape(B.shape))
+    return np.asarray((blocks @ B.reshape(n, K, B.shape[1])).reshape(B.shape))
 
 
 def _solve(L: FloatArray, B: FloatArray) -> FloatArray:
