@@ -9,7 +9,7 @@ from scipy import linalg
 
 from interlace.pls.crossproducts import CrossProducts, cross_products
 from interlace.pls.relcov import Layout
-from interlace.pls.terms import FloatArray, GroupingFactor
+from interlace.pls.terms import FloatArray, GroupingFactor, IntArray
 from interlace.tests.strategies import SmallDesign
 
 
@@ -42,6 +42,20 @@ class DenseFactorization:
 
     def information(self) -> list[FloatArray]:
         return [blocks.sum(axis=0) for blocks in self._own_blocks(self.ZtVZ)]
+
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        return self._between(self.T, f, g)[level, :, other]
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        return self.T[np.ix_(columns, columns)]
+
+    def sharing(self, f: int, g: int) -> tuple[IntArray, ...]:
+        """Pairs of levels of two factors that share a row."""
+        return np.nonzero(np.abs(self._between(self.A, f, g)).sum(axis=(1, 3)))
+
+    def _between(self, matrix: FloatArray, f: int, g: int) -> FloatArray:
+        own, n_levels, K = self.layout.slices, self.layout.n_levels, self.layout.K
+        return matrix[own[f], own[g]].reshape(n_levels[f], K[f], n_levels[g], K[g])
 
     def _own_blocks(self, matrix: FloatArray) -> list[FloatArray]:
         found = []
@@ -94,6 +108,22 @@ def assert_close(found: FloatArray, expected: FloatArray, tolerance: float) -> N
     assert float(np.abs(found - expected).max(initial=0.0)) <= tolerance * scale
 
 
+def assert_same_pairs(found, dense: DenseFactorization, *, tolerance: float) -> None:
+    """Entries of T beyond the diagonal blocks: of levels that share a row, and among chosen columns."""
+    n_factors, q = len(dense.layout.K), dense.layout.q
+    scale = np.abs(dense.T).max() or 1.0
+    for f in range(n_factors):
+        for g in range(n_factors):
+            level, other = dense.sharing(f, g)
+            for order in (slice(None), slice(None, None, -1)):
+                pairs = f, g, level[order], other[order]
+                gap = found.conditional_pairs(*pairs) - dense.conditional_pairs(*pairs)
+                assert np.abs(gap).max() <= tolerance * scale
+    for columns in (np.arange(q), np.arange(0, q, 3), np.array([q - 1]), np.array([0, q - 1])):
+        gap = found.conditional_among(columns) - dense.conditional_among(columns)
+        assert np.abs(gap).max() <= tolerance * scale
+
+
 def assert_same_verbs(found, expected, B: FloatArray, *, tolerance: float, information: float) -> None:
     """Two factorizations that stand at the same Lambda answer every verb alike."""
     assert abs(found.logdet() - expected.logdet()) <= tolerance * max(1.0, abs(expected.logdet()))
@@ -102,6 +132,18 @@ def assert_same_verbs(found, expected, B: FloatArray, *, tolerance: float, infor
         assert_close(ours, theirs, tolerance)
     for ours, theirs in zip(found.information(), expected.information(), strict=True):
         assert_close(ours, theirs, information)
+
+
+def part_of(
+    rng: np.random.Generator, factors: Sequence[GroupingFactor], K: Sequence[int], rows: IntArray
+) -> tuple[CrossProducts, CrossProducts, Layout]:
+    """Cross-products of a random design, of some of its rows, and their layout."""
+    n = len(factors[0].codes)
+    layout = Layout(tuple(factor.n_levels for factor in factors), tuple(K))
+    columns, Qy = columns_of(rng, n, K), rng.normal(size=(n, 3))
+    some = [GroupingFactor(factor.codes[rows], factor.n_levels) for factor in factors]
+    part = cross_products(some, [values[rows] for values in columns], Qy[rows], layout)
+    return cross_products(factors, columns, Qy, layout), part, layout
 
 
 # Where a factorization is asked: regular blocks, and every way in which they may fail to be so.

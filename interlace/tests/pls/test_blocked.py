@@ -14,9 +14,11 @@ from interlace.pls.blocked import BlockedFactorization
 from interlace.tests.pls.dense import (
     KINDS,
     DenseFactorization,
+    assert_same_pairs,
     assert_same_verbs,
     crossed_factors,
     lambdas,
+    part_of,
     products,
 )
 
@@ -57,6 +59,7 @@ def test_every_verb_is_what_the_definition_says(storage, shape):
         Lambda = lambdas(rng, kind, K)
         found.update(Lambda)
         expected.update(Lambda)
+        assert_same_pairs(found, expected, tolerance=VERB)
         assert_same_verbs(found, expected, cp.B, tolerance=VERB, information=INFORMATION)
 
 
@@ -75,6 +78,29 @@ def test_verbs_do_not_depend_on_what_was_asked_before(storage, shape, verb):
         factorization.update(Lambda)
     for ours, theirs in zip(getattr(found, verb)(), getattr(fresh, verb)(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("shape", ["scalar, two scalars", "vector, vector and scalar"])
+def test_portions_do_not_matter(monkeypatch, storage, shape):
+    monkeypatch.setattr(blocked, "PORTION", 1)
+    rng = np.random.default_rng(8)
+    levels, K = SHAPES[shape]
+    cp, layout = products(rng, crossed_factors(rng, 80, levels), K)
+    found, expected = BlockedFactorization(cp, layout), DenseFactorization(cp, layout)
+    for factorization in (found, expected):
+        factorization.update(lambdas(np.random.default_rng(9), "regular", K))
+    assert_same_pairs(found, expected, tolerance=VERB)
+    assert_same_verbs(found, expected, cp.B, tolerance=VERB, information=INFORMATION)
+
+
+def test_other_rows_of_the_same_levels(storage):
+    rng = np.random.default_rng(10)
+    whole, part, layout = part_of(rng, crossed_factors(rng, 60, (12, 5)), (2, 1), np.arange(20, 60))
+    found = BlockedFactorization(whole, layout).with_products(part)
+    expected = DenseFactorization(part, layout)
+    for factorization in (found, expected):
+        factorization.update(lambdas(np.random.default_rng(4), "regular", layout.K))
+    assert_same_verbs(found, expected, part.B, tolerance=VERB, information=INFORMATION)
 
 
 def test_answers_outlive_the_next_update(storage):

@@ -20,9 +20,11 @@ from interlace.tests.pls.dense import (
     KINDS,
     DenseFactorization,
     assert_close,
+    assert_same_pairs,
     assert_same_verbs,
     crossed_factors,
     lambdas,
+    part_of,
     products,
 )
 from interlace.tests.pls.sksparse_generations import CholmodNotPositiveDefiniteError, stand_in
@@ -69,9 +71,32 @@ def test_every_verb_is_what_the_definition_says(generation, problem):
         Lambda = lambdas(rng, kind, layout.K)
         found.update(Lambda)
         expected.update(Lambda)
+        assert_same_pairs(found, expected, tolerance=VERB)
         assert_same_verbs(found, expected, cp.B, tolerance=VERB, information=INFORMATION)
         # Where Lambda is singular the information is computed elsewhere; the factor must have come back.
         assert_same_verbs(found, expected, cp.B, tolerance=VERB, information=INFORMATION)
+
+
+@pytest.mark.parametrize("stored", ["dense A", "sparse A"])
+def test_other_rows_of_the_same_levels(generation, stored):
+    rng = np.random.default_rng(10)
+    whole, part, layout = part_of(rng, crossed_factors(rng, 60, (12, 5)), (2, 1), np.arange(20, 60))
+    original = CholmodFactorization(whole, layout)
+    expected = DenseFactorization(part, layout)
+    if stored == "sparse A":
+        pattern = sparse.csr_array(whole.A)
+        pattern.data = part.A[pattern.tocoo().coords]  # zeros stay where rows were
+        found = original.with_products(replace(part, A=pattern))
+    else:
+        found = original.with_products(part)
+    for factorization in (found, expected):
+        factorization.update(lambdas(np.random.default_rng(4), "regular", layout.K))
+    assert_same_verbs(found, expected, part.B, tolerance=VERB, information=INFORMATION)
+    for factorization, cp in ((original, whole), (found, part)):  # the last one updated may be asked
+        factorization.update([np.eye(K) for K in layout.K])
+        by_definition = DenseFactorization(cp, layout)
+        by_definition.update([np.eye(K) for K in layout.K])
+        assert_same_verbs(factorization, by_definition, cp.B, tolerance=VERB, information=INFORMATION)
 
 
 def test_answers_outlive_the_next_update(generation, problem):

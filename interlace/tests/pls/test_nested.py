@@ -7,16 +7,18 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from interlace.pls import crossproducts
+from interlace.pls import crossproducts, nested
 from interlace.pls.nested import NestedFactorization
 from interlace.pls.solvers import nesting
 from interlace.tests.pls.dense import (
     KINDS,
     DenseFactorization,
+    assert_same_pairs,
     assert_same_verbs,
     crossed_factors,
     lambdas,
     nested_factors,
+    part_of,
     products,
 )
 
@@ -58,7 +60,30 @@ def test_every_verb_is_what_the_definition_says(storage, chain):
         Lambda = lambdas(rng, kind, K)
         found.update(Lambda)
         expected.update(Lambda)
+        assert_same_pairs(found, expected, tolerance=VERB)
         assert_same_verbs(found, expected, cp.B, tolerance=VERB, information=INFORMATION)
+
+
+def test_portions_do_not_matter(monkeypatch):
+    monkeypatch.setattr(nested, "SOLVED_AT_ONCE", 1)
+    rng = np.random.default_rng(3)
+    factors = nested_factors(rng, 60, (12, 4))
+    cp, layout = products(rng, factors, (2, 1))
+    found, expected = NestedFactorization(cp, layout, nesting(factors)), DenseFactorization(cp, layout)
+    for factorization in (found, expected):
+        factorization.update(lambdas(np.random.default_rng(4), "regular", layout.K))
+    assert_same_pairs(found, expected, tolerance=VERB)
+
+
+def test_other_rows_of_the_same_levels():
+    rng = np.random.default_rng(5)
+    factors = nested_factors(rng, 60, (12, 4))
+    whole, part, layout = part_of(rng, factors, (2, 1), np.arange(20, 60))
+    found = NestedFactorization(whole, layout, nesting(factors)).with_products(part)
+    expected = DenseFactorization(part, layout)
+    for factorization in (found, expected):
+        factorization.update(lambdas(np.random.default_rng(4), "regular", layout.K))
+    assert_same_verbs(found, expected, part.B, tolerance=VERB, information=INFORMATION)
 
 
 def test_answers_outlive_the_next_update():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -181,6 +183,39 @@ def test_residual_of_a_thousandth(reml):
     # 200 residuals: their variance is estimated to 10 per cent.
     assert found.sigma2 == pytest.approx(1e-6, rel=0.3)
     assert np.isfinite(found.objective)
+
+
+def test_small_direction_beside_a_large_one_is_kept():
+    """Rounded to zero where that costs nothing, and only there."""
+    rng = np.random.default_rng(4)
+    factors = crossed_factors(rng, 300, (20,))
+    terms = [RandomTerm(0, np.column_stack([np.ones(300), rng.normal(size=300)]))]
+    problem = design(rng, factors, terms, [np.diag([500.0, 2.0])])
+    found = problem.fit()
+    assert found.certificate.certified
+    assert not found.is_singular
+    # 20 levels: a standard deviation is estimated to 15 per cent.
+    assert np.sqrt(np.diag(found.Sigma[0])) == pytest.approx([500.0, 2.0], rel=0.5)
+
+
+def test_criterion_that_only_rises_ends_the_search():
+    """Whatever the reason: where no step leads down the search ends, and says that it did not arrive."""
+    problem = crossed()
+    criterion = profiled_criterion(*problem.arrays, **problem.options)
+    decompose = criterion.decompose
+    calls = 0
+
+    def rising(phi, gauge=None):
+        nonlocal calls
+        calls += 1
+        at = decompose(phi, gauge)
+        return replace(at, objective=at.objective + 1000.0 * calls)
+
+    criterion.decompose = rising
+    found = minimize(criterion, 0.5 * criterion.relcov.diagonal)
+    assert not found.converged
+    assert found.nit == 0
+    assert found.expected_decrease > OBJECTIVE
 
 
 REPRODUCED_BY_X = (
