@@ -9,7 +9,15 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 import numpy as np
 import pytest
 
-from interlace.pls import GroupingFactor, PLSFit, RandomTerm, fit, fit_criterion, profiled_criterion
+from interlace.pls import (
+    GroupingFactor,
+    PLSFit,
+    RandomTerm,
+    crossproducts,
+    fit,
+    fit_criterion,
+    profiled_criterion,
+)
 from interlace.tests.oracle import by_definition, lower_triangles
 from interlace.tests.pls.dense import assert_close
 from interlace.tests.pls.designs import DESIGNS, crossed, growth, nested, one_way, singular, uncorrelated
@@ -95,9 +103,32 @@ def test_joint_conditional_covariances_hold_those_of_the_terms():
     assert np.abs(joint[:, 0, 1]).min() > 1e-4
 
 
+@pytest.fixture(params=["dense A", "sparse A"])
+def storage(request, monkeypatch):
+    if request.param == "sparse A":
+        monkeypatch.setattr(crossproducts, "DENSE_Z", 0)
+        monkeypatch.setattr(crossproducts, "DENSE_Q", 0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_covariance_of_beta_changes_with_theta_and_sigma(storage, design, solver):
+    result = fit(*design.arrays, **design.options, solver=solver)
+    found = result.vcov_beta_gradient()
+
+    def unscaled(theta):
+        at = by_definition(*design.arrays, theta, **design.options)
+        return at.vcov_beta / at.sigma2
+
+    h = 1e-5 * np.eye(len(result.theta))
+    slopes = [(unscaled(result.theta + step) - unscaled(result.theta - step)) / 2e-5 for step in h]
+    # Central differences of step h err by h^2 and by rounding noise / h.
+    assert_close(found[:-1], result.sigma2 * np.array(slopes), 1e-6)
+    assert_close(found[-1], 2.0 * np.sqrt(result.sigma2) * unscaled(result.theta), DENSE)
+
+
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("maker", [one_way, growth, crossed, uncorrelated, nested])
-def test_hessian_in_theta_and_sigma(maker, reml):
+def test_hessian_in_theta_and_sigma(storage, maker, reml):
     """Second differences of the deviance by definition, sigma not profiled out."""
     problem = maker(reml=reml)
     result = problem.fit()
