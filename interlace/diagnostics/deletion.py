@@ -182,7 +182,7 @@ def delete_exactly(
     """
     fitted = fitted_rows(design, fit)
     refits = _refit_all(fit, fitted.rows, fitted.raw, cases.rows(), n_jobs=n_jobs, progress=progress)
-    fit.criterion.decompose(fit.optimum.phi)
+    fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
     _warn(cases, refits)
     return _collected(design, fit, cases, refits)
 
@@ -203,7 +203,7 @@ def _refit_all(
 
 
 def _refit_some(fit: PLSFit, rows: Rows, raw: Raw, owns: Sequence[IntArray]) -> list[Deleted]:
-    fit.criterion.decompose(fit.optimum.phi)
+    fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
     return [refit_without(fit, rows, raw, own) for own in owns]
 
 

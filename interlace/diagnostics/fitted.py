@@ -13,6 +13,7 @@ from interlace.names import merged_columns
 from interlace.pls import PLSFit
 from interlace.pls.criterion import Decomposition
 from interlace.pls.deletion import Raw
+from interlace.pls.polish import polished
 from interlace.pls.rows import Rows, rows_of
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -67,7 +68,7 @@ def fitted_rows(design: Design, fit: PLSFit) -> FittedRows:
     -------
     FittedRows
     """
-    at = fit.criterion.decompose(fit.optimum.phi)
+    at = fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
     return FittedRows(design, fit, at, rows_of(fit.criterion, design.factors, design.terms, design.weights))
 
 
@@ -82,7 +83,7 @@ def unpack(results: Any) -> tuple[Design, PLSFit]:
     Returns
     -------
     Design, PLSFit
-        The fit has its criterion, also after loading from a file.
+        The fit to the last digits, with its criterion, also after loading from a file.
 
     Raises
     ------
@@ -100,7 +101,9 @@ def unpack(results: Any) -> tuple[Design, PLSFit]:
     if plain.model.endog is None:
         raise ValueError("the rows of the data are gone (remove_data was called); fit the model again")
     fit = plain.pls_fit
-    return plain.model.design, fit if fit.criterion is not None else replace(fit, criterion=plain.criterion)
+    if fit.criterion is None:
+        fit = replace(fit, criterion=plain.criterion)
+    return plain.model.design, polished(fit)
 
 
 def component_names(design: Design) -> list[str]:

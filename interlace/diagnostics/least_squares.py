@@ -21,7 +21,7 @@ class GroupwiseOLS:
     fitted, resid, hat : ndarray of shape (n,)
         Fitted values, residuals, leverages.
     sigma : ndarray of shape (groups,)
-        Residual standard deviation; NaN in a saturated group.
+        Residual standard deviation; NaN in a group that is saturated or reproduced exactly.
     coef : ndarray of shape (groups, 1 + p)
         Intercept and slopes; NaN for a column that is constant in the group or depends on those before it.
     """
@@ -77,6 +77,8 @@ def groupwise_ols(
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = np.bincount(codes, minlength=n_groups) - rank
         s2 = _sums(left**2, codes, n_groups) / np.where(freedom > 0, freedom, np.nan)
+        # residuals that are rounding errors have no scale to be measured by
+        s2[s2 <= 1e-24 * _sums(target**2, codes, n_groups)] = np.nan
     coef = np.linalg.solve(R, b[:, :, None])[:, :, 0]
     return GroupwiseOLS(
         fitted=(target - left) / root,
