@@ -28,6 +28,8 @@ from .terms import FloatArray, IntArray, SparseArray
 
 # Variance, relative to that of a level's mean, from which on I - M^-1 keeps eleven digits.
 SMALL_SHARE = 1e-5
+# Seconds of a floating-point operation of CHOLMOD's, on the scale of `selinv.DENSE_FLOP`.
+SPARSE_FLOP = 1e-10
 
 
 def _load() -> ModuleType | None:
@@ -161,9 +163,10 @@ class CholmodFactorization:
         """Store the matrix, not CHOLMOD's factor of it: the reader analyses anew, then calls `update`."""
         return type(self), (self._cp, self.layout)
 
-    def predicted_cost(self) -> float:
-        """Floating-point operations of a factorization and selected inverse, in dense equivalents."""
-        return 3.0 * float((self._column_counts.astype(float) ** 2).sum())
+    def predicted_seconds(self) -> float:
+        """Time of a factorization and selected inverse on common hardware, to compare with a dense one."""
+        flops = float((self._column_counts.astype(float) ** 2).sum())
+        return flops * SPARSE_FLOP + self._plan.seconds
 
     def _diagonal_positions(self, f: int) -> IntArray:
         """Where the selected inverse holds the diagonal blocks of factor f, (n_levels, K, K)."""

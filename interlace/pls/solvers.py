@@ -17,15 +17,17 @@ from .crossproducts import CrossProducts
 from .factorization import Factorization
 from .nested import NestedFactorization
 from .relcov import Layout
+from .selinv import DENSE_FLOP
 from .terms import GroupingFactor, IntArray
 
 Solver = Literal["auto", "cholmod", "blocked"]
 
 # Columns of the dense Schur complement up to which it is not worth asking whether a sparse one is cheaper.
 SURELY_DENSE = 1_500
-# Eliminating a level fills in a block among the columns that it meets. With this many such entries for
-# each place in the Schur complement, next to none stays empty.
-SURELY_FULL = 2.0
+# Up to so many more it is worth asking only if a level of the other factors meets few of the rest through
+# the largest factor: with many neighbours, the factor fills in.
+PERHAPS_DENSE = 5_000
+FEW_NEIGHBOURS = 50.0
 # Columns beyond which a dense Schur complement does not fit in memory (8 bytes each, three copies).
 TOO_DENSE = 30_000
 
@@ -64,9 +66,9 @@ def choose(
     if parents is not None:
         return NestedFactorization(cp, layout, parents)
     rest = layout.q - layout.starts[1]
-    if solver == "auto" and rest > SURELY_DENSE and not _fills(cp, layout) and cholmod.available():
+    if solver == "auto" and _perhaps_sparse(cp, layout) and cholmod.available():
         sparse_factor = cholmod.CholmodFactorization(cp, layout)
-        if sparse_factor.predicted_cost() < float(rest) ** 3:
+        if sparse_factor.predicted_seconds() < float(rest) ** 3 * DENSE_FLOP:
             return sparse_factor
     if rest > TOO_DENSE:
         raise InterlaceError(
@@ -89,9 +91,11 @@ def nesting(factors: Sequence[GroupingFactor]) -> list[IntArray] | None:
     return parents
 
 
-def _fills(cp: CrossProducts, layout: Layout) -> bool:
-    """Whether eliminating the largest factor leaves a full Schur complement."""
+def _perhaps_sparse(cp: CrossProducts, layout: Layout) -> bool:
+    """Whether it is worth asking if CHOLMOD's factor is cheaper than a dense Schur complement."""
     rest = layout.q - layout.starts[1]
+    if not SURELY_DENSE < rest <= PERHAPS_DENSE:
+        return rest > SURELY_DENSE
     between = sparse.csr_array(cp.A[: layout.starts[1], layout.starts[1] :])
     met = np.diff(between.indptr).astype(float)
-    return bool((met**2).sum() > SURELY_FULL * float(rest) ** 2)
+    return bool((met**2).sum() < FEW_NEIGHBOURS * rest)

@@ -63,15 +63,16 @@ def test_cholmod_when_asked(crossed, with_sksparse):
 
 def test_cholmod_where_it_is_cheaper(monkeypatch, crossed, with_sksparse):
     monkeypatch.setattr(solvers, "SURELY_DENSE", 4)
-    monkeypatch.setattr(solvers, "SURELY_FULL", np.inf)
+    monkeypatch.setattr(solvers, "FEW_NEIGHBOURS", np.inf)
     for cost, expected in ((0.0, CholmodFactorization), (np.inf, BlockedFactorization)):
-        monkeypatch.setattr(CholmodFactorization, "predicted_cost", Mock(return_value=cost))
+        monkeypatch.setattr(CholmodFactorization, "predicted_seconds", Mock(return_value=cost))
         assert type(chosen(crossed)) is expected
 
 
 def test_cholmod_is_not_asked_where_every_level_meets_every_other(monkeypatch, crossed, with_sksparse):
     monkeypatch.setattr(solvers, "SURELY_DENSE", 4)
-    monkeypatch.setattr(CholmodFactorization, "predicted_cost", Mock(side_effect=AssertionError("asked")))
+    monkeypatch.setattr(solvers, "FEW_NEIGHBOURS", 1.0)
+    monkeypatch.setattr(CholmodFactorization, "predicted_seconds", Mock(side_effect=AssertionError("asked")))
     assert type(chosen(crossed)) is BlockedFactorization
 
 
