@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -356,6 +357,35 @@ class CrossedLMM(MarginalModel):
                 "the relative covariance factors column by column, as results.theta has them"
             )
         return theta
+
+    # ---- The same model for other data ------------------------------------------------------------
+
+    def present_design(self) -> Design:
+        """The design with its rows; refused when they are gone."""
+        return self._present()
+
+    def results_of(self, pls_fit: pls.PLSFit) -> CrossedLMMResultsWrapper:
+        """Results of a fit that was made elsewhere, without its warnings."""
+        return CrossedLMMResultsWrapper(CrossedLMMResults(self, pls_fit))
+
+    def with_design(self, design: Design) -> CrossedLMM:
+        """The same formula on another design; the frame is not kept, for it does not belong to it."""
+        model = type(self).__new__(type(self))
+        model._adopt(design, formula=getattr(self, "formula", None))
+        return model
+
+    def with_response(self, y: FloatArray, name: str) -> CrossedLMM:
+        """The same design with another response, shape (n,)."""
+        model = copy(self)
+        model.data = self.data.with_response(replace(self.design, y=y, yname=name))
+        model.endog = y
+        return model
+
+    def without_frame(self) -> CrossedLMM:
+        """The same model without the data that the formula was evaluated in."""
+        model = copy(self)
+        model.data = self.data.with_response(self.design)
+        return model
 
     # ---- Storage --------------------------------------------------------------------------------
 

@@ -84,3 +84,36 @@ def merged_columns(columns: Sequence[str]) -> list[str]:
     for column in columns:
         unique.append(next(name for name in _numbered(column) if name not in unique))
     return unique
+
+
+def sd_cor_names(terms: Sequence[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
+    """Names of standard deviations and correlations, as lme4's ``confint`` has them.
+
+    Parameters
+    ----------
+    terms : sequence of (str, sequence of str)
+        Grouping factor and columns of each random-effects term, in the model's order.
+
+    Returns
+    -------
+    tuple of str
+        Lower triangles column by column, one term after the other: the order of theta.
+
+    Examples
+    --------
+    >>> sd_cor_names([("Subject", ["(Intercept)", "Days"])])
+    ('sd_(Intercept)|Subject', 'cor_Days.(Intercept)|Subject', 'sd_Days|Subject')
+    """
+    used: list[str] = []
+    for factor, columns in terms:
+        candidates = (_sd_cor(group, columns) for group in _numbered(factor))
+        used += next(names for names in candidates if set(used).isdisjoint(names))
+    return tuple(used)
+
+
+def _sd_cor(group: str, columns: Sequence[str]) -> list[str]:
+    names = []
+    for j, column in enumerate(columns):
+        names.append(f"sd_{column}|{group}")
+        names += [f"cor_{other}.{column}|{group}" for other in columns[j + 1 :]]
+    return names

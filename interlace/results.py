@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.iolib.summary2 import Summary
 
-from interlace import inference, ranef
+from interlace import inference, ranef, resampling
 from interlace.design import NewDesign, apply_design
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.prediction import (
@@ -23,12 +23,14 @@ from interlace.prediction import (
     random_part,
     refuse_unseen,
 )
+from interlace.resampling import Bootstrap
 from interlace.summary import build_summary
 from interlace.wald import WaldInference
 
 if TYPE_CHECKING:
     from interlace.model import CrossedLMM
     from interlace.pls.certificate import Certificate
+    from interlace.pls.refit import Responses
 
 FloatArray = NDArray[np.float64]
 
@@ -421,6 +423,128 @@ class CrossedLMMResults(WaldInference):
             mean += random_part(codes, Xi, b)
         return pd.Series(mean, index=new.index)
 
+    # ---- Simulation and refits ------------------------------------------------------------------
+
+    @cached_property
+    def responses(self) -> Responses:
+        """The rows of the fit, ready to take in other responses."""
+        return resampling.responses_of(self._design_with_rows(), self.criterion)
+
+    def simulate(self, nsim: int = 1, *, rng: Any = None, use_u: bool = False) -> pd.DataFrame:
+        """Draw responses from the fitted model.
+
+        Parameters
+        ----------
+        nsim : int, default 1
+            Number of data sets.
+        rng : int, numpy.random.Generator or similar, optional
+            Whatever ``numpy.random.default_rng`` takes.
+        use_u : bool, default False
+            Keep the conditional modes of the random effects instead of drawing them anew.
+
+        Returns
+        -------
+        DataFrame of shape (nobs, nsim)
+            One response per column, on the index of the data.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.simulate(3, rng=1).shape
+        (180, 3)
+        """
+        design = self._design_with_rows()
+        source = resampling.simulator(design, self.pls_fit, use_u=use_u)
+        drawn = source.draw(resampling.generators(rng, nsim))
+        return pd.DataFrame(drawn, index=design.index, columns=[f"sim_{j + 1}" for j in range(nsim)])
+
+    def refit(self, y: Any) -> Any:
+        """Fit the same model to another response.
+
+        Parameters
+        ----------
+        y : array_like of shape (nobs,) or Series
+            A Series is aligned by its index.
+
+        Returns
+        -------
+        CrossedLMMResults
+            In the wrapper, as from :meth:`interlace.CrossedLMM.fit`. Nothing is done for the formula: only
+            the response's cross-products are computed anew, and the search starts at this fit's optimum.
+
+        Raises
+        ------
+        DesignError, MissingValuesError
+            If there is not one finite number for every row of the fit.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> sleep = interlace.datasets.load_sleepstudy()
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> fit.refit(2 * sleep["Reaction"]).fe_params.round(3).to_dict()
+        {'Intercept': 502.81, 'Days': 20.935}
+        """
+        return resampling.refit(self, y)
+
+    def bootstrap(
+        self,
+        nsim: int = 1000,
+        kind: Literal["parametric", "residual", "cases"] = "parametric",
+        statistic: Callable[[Any], Any] | None = None,
+        n_jobs: int | None = 1,
+        rng: Any = None,
+        progress: bool = True,
+        *,
+        groups: str | None = None,
+        use_u: bool = False,
+    ) -> Bootstrap:
+        """Fit the model to data sets drawn from the fit.
+
+        Parameters
+        ----------
+        nsim : int, default 1000
+            Number of replicates.
+        kind : {"parametric", "residual", "cases"}, default "parametric"
+            Responses simulated from the fit; put together from its random effects and residuals, stretched
+            to the estimated variances and drawn with replacement; or whole groups drawn with replacement.
+        statistic : callable, optional
+            Function of a result that returns a number, a sequence, a mapping or a Series; by default all
+            standard deviations, correlations and fixed effects.
+        n_jobs : int or None, default 1
+            Workers, by joblib; None for what ``joblib.parallel_config`` says. The numbers do not depend on
+            it.
+        rng : int, numpy.random.Generator or similar, optional
+            Whatever ``numpy.random.default_rng`` takes; every replicate gets a generator spawned from it.
+        progress : bool, default True
+            Show a bar on a terminal, if tqdm is installed.
+        groups : str, optional
+            For ``kind="cases"``: the grouping factor whose levels are drawn; by default the one in which all
+            others are nested.
+        use_u : bool, default False
+            For ``kind="parametric"``: keep the conditional modes of the random effects.
+
+        Returns
+        -------
+        Bootstrap
+            Replicates, counts of failed and singular refits, intervals by ``conf_int``.
+
+        References
+        ----------
+        Davison & Hinkley (1997), Bootstrap Methods and their Application, chapters 3 and 5.
+        Carpenter, Goldstein & Rasbash (2003), Journal of the Royal Statistical Society C 52, 431-443.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.bootstrap(20, rng=1)
+        <Bootstrap parametric: 20 replicates of 6 statistics; 0 failed, 0 singular, 0 not certified>
+        """
+        options = {"groups": groups, "use_u": use_u, "n_jobs": n_jobs, "rng": rng, "progress": progress}
+        return resampling.bootstrap(self, nsim, kind=kind, statistic=statistic, **options)  # type: ignore[arg-type]
+
     # ---- Presentation and storage ---------------------------------------------------------------
 
     def summary(
@@ -453,19 +577,6 @@ class CrossedLMMResults(WaldInference):
             self, yname=yname, xname_fe=xname_fe, xname_re=xname_re, title=title, alpha=alpha
         )
 
-    def bootstrap(self, *args: object, **kwargs: object) -> NoReturn:
-        """Refuse: drawing rows independently breaks the grouping.
-
-        Raises
-        ------
-        NotImplementedError
-            Always. The method is inherited and resamples rows as if they were independent.
-        """
-        raise NotImplementedError(
-            "statsmodels' bootstrap draws rows independently, which is invalid for grouped data; "
-            "simulate responses from model.get_distribution(results.params, results.scale) and refit instead"
-        )
-
     def remove_data(self) -> None:
         """Forget the data: the frame and every array with one entry per row, here and in the model.
 
@@ -475,6 +586,7 @@ class CrossedLMMResults(WaldInference):
         self._settle()
         for name in ROW_ATTRIBUTES:
             self.__dict__.pop(name, None)
+        self.__dict__.pop("responses", None)
         self.pls_fit = _without_criterion(self.pls_fit)
         self.model = self.model.without_rows()
 
@@ -486,7 +598,8 @@ class CrossedLMMResults(WaldInference):
     def __getstate__(self) -> dict[str, Any]:
         # The criterion holds CHOLMOD's factor, which lives in C, and arrays with a row per observation.
         self._settle()
-        return self.__dict__ | {"pls_fit": _without_criterion(self.pls_fit)}
+        kept = {name: value for name, value in self.__dict__.items() if name != "responses"}
+        return kept | {"pls_fit": _without_criterion(self.pls_fit)}
 
     @property
     def criterion(self) -> ProfiledCriterion:

@@ -1,0 +1,60 @@
+"""Many independent tasks: one after the other, or by joblib; with a progress bar where there is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+
+def run(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    *,
+    n_jobs: int | None = 1,
+    progress: bool = False,
+    label: str = "",
+) -> list[Any]:
+    """Apply a function to every task.
+
+    Parameters
+    ----------
+    function : callable
+        Of one task.
+    tasks : sequence
+        Its arguments.
+    n_jobs : int or None, default 1
+        Workers; -1 for all processors, None for what ``joblib.parallel_config`` says.
+    progress : bool
+        Show a bar on a terminal, if tqdm is installed.
+    label : str
+        What the bar says.
+
+    Returns
+    -------
+    list
+        Results in the order of the tasks.
+
+    Raises
+    ------
+    ImportError
+        If several workers are wanted and joblib is not installed.
+    """
+    watched = _watched(tasks, label) if progress else tasks
+    if n_jobs == 1:
+        return [function(task) for task in watched]
+    try:
+        import joblib
+    except ImportError as error:
+        raise ImportError(
+            f'n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install '
+            '"interlace[parallel]"), or use n_jobs=1'
+        ) from error
+    return list(joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(function)(task) for task in watched))
+
+
+def _watched(tasks: Sequence[Any], label: str) -> Iterable[Any]:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return tasks
+    return tqdm(tasks, desc=label, disable=None, leave=False)  # None: silent unless on a terminal

@@ -1,0 +1,67 @@
+"""Estimates for another response, without formula or design work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interlace import pls
+from interlace.resampling.response import response_values
+
+if TYPE_CHECKING:
+    from interlace.pls import PLSFit
+    from interlace.pls.refit import Responses
+    from interlace.results import CrossedLMMResults
+    from interlace.wrapper import CrossedLMMResultsWrapper
+
+
+def refit(results: CrossedLMMResults, y: Any) -> CrossedLMMResultsWrapper:
+    """Fit the model of some results to another response.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        Where the search starts.
+    y : array_like of shape (n,) or Series
+        The response, see `response_values`.
+
+    Returns
+    -------
+    CrossedLMMResults
+        In the wrapper.
+    """
+    values, name = response_values(results.model.design, y)
+    criterion = results.responses.take_in(values[:, None]).criterion(0, keep_rows=True)
+    fit = pls.fit_criterion(criterion, start=warm_start(results.pls_fit))
+    return results.model.with_response(values, name).results_of(fit)
+
+
+def warm_start(fit: PLSFit) -> Any:
+    """Theta to start a refit from; None where the fit is singular, which is a saddle for other responses."""
+    return None if fit.is_singular else fit.theta
+
+
+def fits(responses: Responses, Y: Any, start: Any) -> Iterator[PLSFit | Exception]:
+    """Fits to many responses, or why there is none.
+
+    Parameters
+    ----------
+    responses : Responses
+        The design.
+    Y : ndarray of shape (n, r)
+        One response per column.
+    start : ndarray or None
+        Theta to start from.
+
+    Yields
+    ------
+    PLSFit or Exception
+    """
+    block = responses.take_in(Y)
+    for j in range(Y.shape[1]):
+        try:
+            yield pls.fit_criterion(block.criterion(j), start=start)
+        except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+            yield error

@@ -1,0 +1,126 @@
+"""Responses drawn from a fitted model, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interlace.design import Design
+from interlace.pls import PLSFit
+from interlace.prediction import fixed_part, random_part
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Simulator:
+    """Draws of the response given the estimates.
+
+    Attributes
+    ----------
+    design : Design
+        Rows and grouping.
+    loc : ndarray of shape (n,)
+        Expected response at random effects of zero, or at their modes if those are kept.
+    factors : tuple of ndarray of shape (k, k)
+        Root of the covariance of each term; empty if the random effects are kept.
+    sigma : float
+        Residual standard deviation.
+    """
+
+    design: Design
+    loc: FloatArray
+    factors: tuple[FloatArray, ...]
+    sigma: float
+
+    def draw(self, generators: Sequence[np.random.Generator]) -> FloatArray:
+        """One response per generator.
+
+        Parameters
+        ----------
+        generators : sequence of numpy.random.Generator
+            Each draws the random effects of its response first, term by term, then the residuals.
+
+        Returns
+        -------
+        ndarray of shape (n, len(generators))
+        """
+        n = len(self.loc)
+        terms = self.design.terms[: len(self.factors)]
+        sizes = [self.design.factors[term.factor].n_levels * term.k for term in terms]
+        drawn = np.array([g.standard_normal(sum(sizes) + n) for g in generators]).reshape(-1, sum(sizes) + n)
+        residual = self.sigma * drawn[:, sum(sizes) :].T
+        if self.design.weights is not None:
+            residual = residual / np.sqrt(self.design.weights)[:, None]
+        response = self.loc[:, None] + residual
+        start = 0
+        for term, root, size in zip(terms, self.factors, sizes, strict=True):
+            u = drawn[:, start : start + size].reshape(len(drawn), -1, term.k)
+            add_random_part(response, self.design.factors[term.factor].codes, term.Xi, u @ root.T)
+            start += size
+        return response
+
+
+def add_random_part(response: FloatArray, codes: IntArray, Xi: FloatArray, b: FloatArray) -> None:
+    """Add ``Xi[i] @ b[r, codes[i]]`` to ``response[i, r]``.
+
+    Parameters
+    ----------
+    response : ndarray of shape (n, r)
+        Changed in place.
+    codes : ndarray of int, shape (n,)
+        Level of each row.
+    Xi : ndarray of shape (n, k)
+        Raw columns of the term.
+    b : ndarray of shape (r, n_levels, k)
+        Random effects.
+    """
+    by_level = np.ascontiguousarray(b.transpose(2, 1, 0))
+    for a in range(Xi.shape[1]):
+        response += Xi[:, a, None] * by_level[a][codes]
+
+
+def simulator(design: Design, fit: PLSFit, *, use_u: bool = False) -> Simulator:
+    """Prepare to draw from a fit.
+
+    Parameters
+    ----------
+    design : Design
+        Of the fit, with its rows.
+    fit : PLSFit
+        The estimates.
+    use_u : bool
+        Keep the conditional modes instead of drawing random effects anew.
+
+    Returns
+    -------
+    Simulator
+    """
+    loc = fixed_part(design.X, fit.beta, design.offset)
+    sigma = float(np.sqrt(fit.sigma2))
+    if not use_u:
+        return Simulator(design, loc, tuple(sigma * block for block in fit.Lambda), sigma)
+    for term, b in zip(design.terms, fit.b, strict=True):
+        loc = loc + random_part(design.factors[term.factor].codes, term.Xi, b)
+    return Simulator(design, loc, (), sigma)
+
+
+def generators(rng: object, count: int) -> list[np.random.Generator]:
+    """Independent generators, one per replicate, whoever draws from them and in whatever order.
+
+    Parameters
+    ----------
+    rng : None, int, SeedSequence, BitGenerator or Generator
+        As `numpy.random.default_rng` takes it (SPEC 7).
+    count : int
+        How many.
+
+    Returns
+    -------
+    list of numpy.random.Generator
+    """
+    return list(np.random.default_rng(rng).spawn(count))  # type: ignore[arg-type]
