@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -99,6 +100,12 @@ class DesignData(PandasData):
         size = len(self.cov_names)
         return super().attach_cov(result) if np.shape(result) == (size, size) else result
 
+    def with_response(self, design: Design) -> DesignData:
+        """A copy for a design that differs in the response alone; without the frame, which holds another."""
+        other = copy(self)
+        other.design, other.endog, other.frame, other._cache = design, design.y, None, {}
+        return other
+
     def without_rows(self) -> None:
         """Forget the frame and everything with one entry per row."""
         self.design = _without_rows(self.design)
@@ -140,4 +147,5 @@ def _without_rows(design: Design) -> Design:
         weights=None,
         offset=None,
         index=design.index[no_rows],
+        positions=None,
     )
