@@ -13,6 +13,7 @@ from interlace.diagnostics import (
     mdffits,
     rvc,
 )
+from interlace.effects import anova
 from interlace.model import CrossedLMM, fit
 from interlace.results import CrossedLMMResults
 
@@ -22,6 +23,7 @@ __all__ = [
     "CrossedLMM",
     "CrossedLMMResults",
     "__version__",
+    "anova",
     "case_delete",
     "cooks_distance",
     "covratio",

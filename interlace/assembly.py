@@ -89,6 +89,8 @@ class Design:
         Positions of the columns of X among those of the coding.
     offsets : tuple of callable
         Make the offset from new data.
+    positions : ndarray of int, shape (n,), or None
+        Where the rows used stand in the data; None if all of them are used.
     """
 
     y: FloatArray
@@ -108,6 +110,7 @@ class Design:
     coding: Any
     kept_columns: tuple[int, ...]
     offsets: tuple[Expression | GivenOffset, ...] = ()
+    positions: IntArray | None = None
 
     @property
     def design_info(self) -> Any:
@@ -201,6 +204,7 @@ class Parts:
     n_dropped: int
     formula: MixedFormula | None = None
     offsets: tuple[Any, ...] = ()
+    positions: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -294,6 +298,7 @@ def assemble(parts: Parts, *, rank: Rank) -> Design:
         coding=parts.coding,
         kept_columns=kept,
         offsets=parts.offsets,
+        positions=parts.positions,
     )
 
 

@@ -137,6 +137,7 @@ def build_design(
         n_dropped=len(frame) - n,
         formula=formula,
         offsets=(*offset_source(offset), *(v.expression for v in offsets)),
+        positions=kept if rows is None else rows if kept is None else rows[kept],
     )
     return assemble(parts, rank=rank)
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from interlace.design import Design, build_design, design_from_arrays
 from interlace.errors import SingularFitWarning
 from interlace.formula import parse_formula
 from interlace.frames import as_frame
+from interlace.inference import Ddf
 from interlace.marginal import MarginalModel
 from interlace.modeldata import DesignData
 from interlace.results import CrossedLMMResults
@@ -208,13 +209,16 @@ class CrossedLMM(MarginalModel):
         return DesignData(**labels)
 
     def __repr__(self) -> str:
+        return f"<CrossedLMM: {self.formula_text}; {self.nobs} rows>"
+
+    @property
+    def formula_text(self) -> str:
+        """The formula with its random-effects terms, or the names of the columns."""
         text = (
             getattr(self, "formula", None)
             or f"{self.endog_names} on {', '.join(self.exog_names) or 'nothing'}"
         )
-        bars = " + ".join(self._bars())
-        shown = text if "|" in text else f"{text} + {bars}"
-        return f"<CrossedLMM: {shown}; {self.nobs} rows>"
+        return text if "|" in text else f"{text} + {' + '.join(self._bars())}"
 
     def _bars(self) -> list[str]:
         names = [labels.name for labels in self.design.factor_labels]
@@ -273,7 +277,7 @@ class CrossedLMM(MarginalModel):
         full_output: bool = True,
         *,
         solver: Solver = "auto",
-        ddf: Literal["normal"] = "normal",
+        ddf: Ddf = "satterthwaite",
         **unknown: object,
     ) -> CrossedLMMResultsWrapper:
         """Estimate the model by restricted maximum likelihood (REML) or maximum likelihood.
@@ -295,8 +299,9 @@ class CrossedLMM(MarginalModel):
             Keep the path of the search in ``results.mle_retvals["allvecs"]``.
         solver : {"auto", "cholmod", "blocked"}, default "auto"
             Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
-        ddf : "normal"
-            Tests of the fixed effects use the normal distribution, as MixedLM's do.
+        ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+            Degrees of freedom of the tables of the results where these are not told otherwise; "normal" tests
+            by the normal distribution, as MixedLM does.
         **unknown
             Refused with a TypeError.
 
@@ -327,7 +332,7 @@ class CrossedLMM(MarginalModel):
         """
         _refuse_unknown("fit", unknown)
         _check_choice("method", method, (None, "newton"))
-        _check_choice("ddf", ddf, ("normal",))
+        _check_choice("ddf", ddf, get_args(Ddf))
         _check_choice("solver", solver, ("auto", "cholmod", "blocked"))
         pls_fit = pls.fit(
             self._present().factors,
@@ -343,6 +348,7 @@ class CrossedLMM(MarginalModel):
             callback=_printer() if disp else None,
         )
         results = CrossedLMMResults(self, pls_fit, full_output=full_output)
+        results.ddf = ddf
         _warn(results)
         return CrossedLMMResultsWrapper(results)
 

@@ -112,6 +112,32 @@ def variables_of(sides: Iterable[Terms]) -> list[str]:
     return list(dict.fromkeys(code for terms in sides for term in terms for code in term))
 
 
+def linear_constraints(names: Sequence[str], constraints: Any) -> tuple[FloatArray, FloatArray]:
+    """Contrasts and values out of any spelling of linear hypotheses that patsy knows.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Parameters.
+    constraints : array, str, sequence of str, dict or tuple
+        ``"x = 2"``, ``["x", "z = 1"]``, rows of coefficients, or a pair of rows and values.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (r, k)
+        One row per hypothesis.
+    values : ndarray of shape (r,)
+        What they are said to be.
+
+    Examples
+    --------
+    >>> linear_constraints(["a", "b"], "a - b = 1")
+    (array([[ 1., -1.]]), array([1.]))
+    """
+    found = DesignInfo(list(names)).linear_constraint(constraints)
+    return np.asarray(found.coefs, dtype=float), np.asarray(found.constants, dtype=float)[:, 0]
+
+
 # ---- coding ----------------------------------------------------------------------------------
 
 
@@ -157,6 +183,16 @@ class Coding:
         matrix = _built([self.info], data, n)[0]
         matrix[unusable] = np.nan
         return matrix
+
+    def with_every_category(self) -> Coding:
+        """The same terms with an indicator for every category, so that columns depend on one another."""
+        codings = OrderedDict(
+            (term, [_full_subterm(term, self.info)] if term.factors else subterms)
+            for term, subterms in self.info.term_codings.items()
+        )
+        count = sum(subterm.num_columns for subterms in codings.values() for subterm in subterms)
+        info = DesignInfo([f"column {j}" for j in range(count)], self.info.factor_infos, codings)
+        return Coding(tuple(info.column_names), self.terms, self.expressions, info)
 
     def design_info(self) -> DesignInfo:
         """The same coding as patsy would have made it from the raw data."""
@@ -291,6 +327,18 @@ def _sorted_subterm(
     position = {frozenset(c.items()): i for i, c in enumerate(_combinations(subterm.factors, counts))}
     positions = [position[frozenset(c.items())] for c in _combinations(factors, counts)]
     return SubtermInfo(factors, subterm.contrast_matrices, subterm.num_columns), positions
+
+
+def _full_subterm(term: patsy.Term, info: DesignInfo) -> SubtermInfo:
+    """Indicators of every combination of categories, times the numeric variables."""
+    known = {factor: info.factor_infos[factor] for factor in term.factors}
+    matrices = {
+        factor: patsy.ContrastMatrix(np.eye(len(f.categories)), [f"[{c}]" for c in f.categories])
+        for factor, f in known.items()
+        if f.type == "categorical"
+    }
+    widths = [len(f.categories) if f.type == "categorical" else f.num_columns for f in known.values()]
+    return SubtermInfo(list(term.factors), matrices, int(np.prod(widths)))
 
 
 def _columns_of(factor: Any, subterm: SubtermInfo, info: DesignInfo) -> int:

@@ -14,6 +14,8 @@ from statsmodels.iolib.summary2 import Summary
 
 from interlace import inference, ranef, resampling
 from interlace.design import NewDesign, apply_design
+from interlace.effects import EffectTests
+from interlace.inference import Ddf
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.prediction import (
     NewLevels,
@@ -25,7 +27,6 @@ from interlace.prediction import (
 )
 from interlace.resampling import Bootstrap
 from interlace.summary import build_summary
-from interlace.wald import WaldInference
 
 if TYPE_CHECKING:
     from interlace.model import CrossedLMM
@@ -38,7 +39,7 @@ FloatArray = NDArray[np.float64]
 ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
 
 
-class CrossedLMMResults(WaldInference):
+class CrossedLMMResults(EffectTests):
     """A fitted linear mixed model.
 
     Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the
@@ -554,6 +555,8 @@ class CrossedLMMResults(WaldInference):
         xname_re: Sequence[str] | None = None,
         title: str | None = None,
         alpha: float = 0.05,
+        *,
+        ddf: Ddf | None = None,
     ) -> Summary:
         """Tables of the fit, in MixedLM's layout.
 
@@ -567,6 +570,9 @@ class CrossedLMMResults(WaldInference):
             Replaces the default title.
         alpha : float, default 0.05
             The confidence intervals have level ``1 - alpha``.
+        ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
+            Degrees of freedom of the tests of fixed effects, by default those that :meth:`CrossedLMM.fit` was
+            given. "normal" gives MixedLM's table.
 
         Returns
         -------
@@ -574,7 +580,13 @@ class CrossedLMMResults(WaldInference):
             Prints as text; ``as_html()`` and ``as_latex()`` for the rest.
         """
         return build_summary(
-            self, yname=yname, xname_fe=xname_fe, xname_re=xname_re, title=title, alpha=alpha
+            self,
+            yname=yname,
+            xname_fe=xname_fe,
+            xname_re=xname_re,
+            title=title,
+            alpha=alpha,
+            ddf=ddf or self.ddf,
         )
 
     def remove_data(self) -> None:
@@ -594,6 +606,7 @@ class CrossedLMMResults(WaldInference):
         """Compute what a stored or emptied object can no longer compute."""
         for name in ("group_sizes", "_covariance", "_condvar"):
             getattr(self, name)
+        self._approximation(self.ddf)
 
     def __getstate__(self) -> dict[str, Any]:
         # The criterion holds CHOLMOD's factor, which lives in C, and arrays with a row per observation.

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from statsmodels.iolib.summary2 import Summary
 
-from interlace.inference import correlations, lower_triangle
+from interlace.inference import Ddf, correlations, lower_triangle
 
 if TYPE_CHECKING:
     from interlace.results import CrossedLMMResults
 
+TITLES = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 TITLE = "Mixed Linear Model Regression Results"
 
 
@@ -57,6 +57,7 @@ def build_summary(
     xname_re: Sequence[str] | None = None,
     title: str | None = None,
     alpha: float = 0.05,
+    ddf: Ddf = "satterthwaite",
 ) -> Summary:
     """Tables of a fit: the header, the groups, the estimates, the correlations.
 
@@ -72,6 +73,8 @@ def build_summary(
         Replaces the default title.
     alpha : float, default 0.05
         The confidence intervals have level ``1 - alpha``.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+        Degrees of freedom of the tests of fixed effects.
 
     Returns
     -------
@@ -91,11 +94,11 @@ def build_summary(
     summary.add_dict(_header(results, yname))
     if len(results.ngroups) > 1:
         summary.add_df(groups_table(results), align="r")
-    summary.add_df(_formatted(coefficient_table(results, alpha=alpha), names), align="r")
+    summary.add_df(_formatted(coefficient_table(results, alpha=alpha, ddf=ddf), names), align="r")
     correlation = correlation_table(results)
     if len(correlation):
         summary.add_df(correlation.map("{:.3f}".format), align="r")
-    for note in _notes(results):
+    for note in _notes(results, ddf):
         summary.add_text(note)
     return summary
 
@@ -165,7 +168,9 @@ def groups_table(results: CrossedLMMResults) -> pd.DataFrame:
     return pd.DataFrame(columns, index=list(results.ngroups.index))
 
 
-def coefficient_table(results: CrossedLMMResults, *, alpha: float = 0.05) -> pd.DataFrame:
+def coefficient_table(
+    results: CrossedLMMResults, *, alpha: float = 0.05, ddf: Ddf = "satterthwaite"
+) -> pd.DataFrame:
     """Estimates, standard errors, tests and intervals; NaN where a column does not apply.
 
     Parameters
@@ -174,6 +179,8 @@ def coefficient_table(results: CrossedLMMResults, *, alpha: float = 0.05) -> pd.
         The fit.
     alpha : float, default 0.05
         The confidence intervals have level ``1 - alpha``.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+        "normal" gives MixedLM's columns; the others have one for the degrees of freedom.
 
     Returns
     -------
@@ -181,21 +188,29 @@ def coefficient_table(results: CrossedLMMResults, *, alpha: float = 0.05) -> pd.
         One row per parameter. Variance parameters have an estimate and a standard error only: their
         sampling distribution is skewed and a variance of 0 lies on the boundary.
     """
-    k_fe = results.k_fe
-    table = np.full((len(results.params), 6), np.nan)
-    table[:, 0] = results.params
-    table[:, 1] = results.bse
-    table[:k_fe, 2] = results.tvalues[:k_fe]
-    table[:k_fe, 3] = results.pvalues[:k_fe]
-    reach = stats.norm.isf(alpha / 2) * table[:k_fe, 1]
-    table[:k_fe, 4] = table[:k_fe, 0] - reach
-    table[:k_fe, 5] = table[:k_fe, 0] + reach
-    columns = ["Coef.", "Std.Err.", "z", "P>|z|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
-    return pd.DataFrame(table, index=[*results.fe_names, *results.variance_names], columns=columns)
+    tests = results.coef_table(ddf, alpha=alpha)
+    variances = pd.DataFrame(
+        {"estimate": results.params[results.k_fe :], "std_error": results.bse_re},
+        index=results.variance_names,
+    )
+    letter = "z" if ddf == "normal" else "t"
+    names = {
+        "estimate": "Coef.",
+        "std_error": "Std.Err.",
+        "df": "df",
+        "statistic": letter,
+        "p_value": f"P>|{letter}|",
+        "conf_low": f"[{alpha / 2:g}",
+        "conf_high": f"{1 - alpha / 2:g}]",
+    }
+    table = pd.concat([tests, variances]) if results.k_fe else variances.reindex(columns=list(tests.columns))
+    return (table.drop(columns="df") if ddf == "normal" else table).rename(columns=names)
 
 
 def _formatted(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     texts = table.map(lambda number: f"{number:.3f}" if np.isfinite(number) else "")
+    if "df" in table:
+        texts["df"] = [f"{number:.1f}" if np.isfinite(number) else "" for number in table["df"]]
     # Two parameters may be given the same name by the caller: set the index without looking it up.
     texts.index = pd.Index(list(names))
     return texts
@@ -221,8 +236,8 @@ def correlation_table(results: CrossedLMMResults) -> pd.DataFrame:
     return pd.DataFrame({"Correlation": pd.Series(rows, dtype=float)})
 
 
-def _notes(results: CrossedLMMResults) -> list[str]:
-    notes = []
+def _notes(results: CrossedLMMResults, ddf: Ddf) -> list[str]:
+    notes = [] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]
     if results.is_singular:
         notes.append(f"Singular fit: {'; '.join(results.singular_directions)}.")
     if len(results.dropped):

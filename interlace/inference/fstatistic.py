@@ -27,11 +27,14 @@ class FTest:
         Independent contrasts.
     den_df : float
         Denominator degrees of freedom; infinite for the chi-squared distribution of ``num_df * F``.
+    scaling : float
+        What Wald's statistic, divided by ``num_df``, was multiplied by.
     """
 
     statistic: float
     num_df: int
     den_df: float
+    scaling: float = 1.0
 
     @property
     def p_value(self) -> float:

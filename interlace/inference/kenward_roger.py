@@ -65,7 +65,7 @@ class KenwardRoger:
         rows, values = contrasts[independent], estimates[independent]
         wald = values @ np.linalg.solve(rows @ self.covariance @ rows.T, values)
         df, scaling = self._scaled(rows @ self.root)
-        return FTest(float(scaling * wald / len(rows)), len(rows), df)
+        return FTest(float(scaling * wald / len(rows)), len(rows), df, scaling)
 
     def _scaled(self, rows: FloatArray) -> tuple[float, float]:
         """Denominator degrees of freedom, and what the statistic is multiplied by; (q, p) whitened rows."""

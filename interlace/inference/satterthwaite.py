@@ -51,7 +51,7 @@ class Satterthwaite:
         return float(2.0 * variance**2 / spread) if spread > 0.0 else np.inf if variance > 0.0 else np.nan
 
     def f_test(self, contrasts: FloatArray, estimates: FloatArray) -> FTest:
-        """Test contrasts, shape (r, p), jointly: the mean of the squared t statistics of uncorrelated ones."""
+        """Test contrasts, shape (r, p), jointly: mean squared t of uncorrelated ones."""
         rows, variances = principal_contrasts(contrasts, self.covariance)
         if not len(variances):
             return NOTHING_TO_TEST
@@ -115,7 +115,7 @@ def joint_df(single: FloatArray) -> float:
     >>> joint_df(np.array([10.0, 10.0]))
     10.0
     >>> round(joint_df(np.array([10.0, 20.0])), 4)
-    13.2174
+    13.0769
     """
     if len(single) == 1 or np.ptp(single) < EQUAL or np.isinf(single).all():
         return float(single.mean())

@@ -110,6 +110,8 @@ def entry_information(criterion: ProfiledCriterion, at: Decomposition) -> EntryI
 
 
 def _times_N0(criterion: ProfiledCriterion, B: FloatArray) -> FloatArray:
+    if B.shape[1] == 0:
+        return B
     AB = criterion.cp.A @ B
     return np.asarray(AB - criterion.cp.A @ criterion.factorization.conditional(AB))
 

@@ -40,12 +40,13 @@ MAY_IMPORT = {
     "design": {*MATRICES, "array_design", "assembly"},
     "modeldata": {*BASE, "design", "pls"},
     # arrays in, arrays out; at the edge, labels
-    "inference": {*BASE, "design", "pls"},
+    "inference": {*BASE, "design", "frames", "pls", "storage"},
     "likelihood": {*BASE, "inference", "pls"},
     "prediction": {*BASE, "design", "pls"},
     "ranef": {*BASE, "design", "inference", "pls"},
     "simulation": {*BASE, "design", "pls", "prediction"},
     "wald": {*BASE, "inference", "pls"},
+    "effects": {*BASE, "inference", "model_matrix", "pls", "wald"},
     "diagnostics": {*BASE, "design", "frames", "grouping", "inference", "pls", "prediction", "ranef"},
     # words
     "describe": {*BASE, "design", "pls"},
@@ -57,6 +58,7 @@ MAY_IMPORT = {
         "describe",
         "design",
         "diagnostics",
+        "effects",
         "modeldata",
         "pls",
         "summary",
@@ -65,7 +67,7 @@ MAY_IMPORT = {
     "wrapper": {*BASE, "results"},
     "marginal": {*BASE, *ARITHMETIC, "design", "pls"},
     "model": {*MATRICES, *ARITHMETIC, "describe", "design", "marginal", "modeldata", "results", "wrapper"},
-    "__init__": {"datasets", "diagnostics", "errors", "model", "results"},
+    "__init__": {"datasets", "diagnostics", "effects", "errors", "model", "results"},
 }
 
 # Libraries that have few doors, and those that the numerical room may use at all.

@@ -244,7 +244,7 @@ def test_unknown_keywords_are_refused(model, sleep):
     ("option", "message"),
     [
         ({"method": "bfgs"}, "method='bfgs' is not offered; give None or 'newton'"),
-        ({"ddf": "kenward-roger"}, "ddf='kenward-roger' is not offered; give 'normal'"),
+        ({"ddf": "exact"}, "ddf='exact' is not offered; give 'satterthwaite' or 'kenward-roger' or 'normal'"),
         ({"solver": "dense"}, "solver='dense' is not offered; give 'auto' or 'cholmod' or 'blocked'"),
     ],
 )

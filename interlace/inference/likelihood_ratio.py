@@ -1,0 +1,269 @@
+"""Likelihood-ratio tests: of nested models, of fixed terms, of random terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from interlace import pls
+from interlace.design import Design, TermLabels
+from interlace.errors import InferenceError
+from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm
+
+from .fixed_terms import coded_matrix, fixed_terms, rows_of_fit
+from .fstatistic import FloatArray
+
+LIKELIHOOD_COLUMNS = ["npar", "loglik", "aic", "bic", "deviance", "chisq", "df", "p_value"]
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """A maximised likelihood: minus twice its logarithm, the parameters and the rows behind it."""
+
+    deviance: float
+    npar: int
+    n: int
+
+    @classmethod
+    def of(cls, fit: PLSFit) -> Maximum:
+        """That of a fit; the residual variance counts as a parameter."""
+        return cls(fit.objective, fit.p + len(fit.theta) + 1, fit.n)
+
+
+def as_ml(fit: PLSFit) -> PLSFit:
+    """Refit by maximum likelihood, from the cross-products that the fit holds.
+
+    Parameters
+    ----------
+    fit : PLSFit
+        With its criterion; not changed.
+
+    Returns
+    -------
+    PLSFit
+        The fit itself if it is one by maximum likelihood.
+    """
+    if not fit.reml:
+        return fit
+    c = fit.criterion
+    criterion = ProfiledCriterion(c.cp, c.relcov, c.factorization, c.basis, reml=False)
+    return pls.fit_criterion(criterion, start=None if fit.is_singular else fit.theta)
+
+
+def check_comparable(designs: Sequence[Design]) -> None:
+    """Refuse models that were not fitted to the same response and rows.
+
+    Parameters
+    ----------
+    designs : sequence of Design
+        Of the models.
+
+    Raises
+    ------
+    InferenceError
+        With what differs.
+    """
+    first = designs[0]
+    for position, other in enumerate(designs[1:], start=2):
+        what = _difference(first, other)
+        if what:
+            raise InferenceError(
+                f"model {position} differs from model 1 in {what}: likelihoods of different data cannot be "
+                "compared. Fit both to the same rows (missing values in a variable of one model drop rows)"
+            )
+
+
+def _difference(first: Design, other: Design) -> str:
+    if len(first.y) != len(other.y):
+        return f"the number of rows ({len(other.y)}, not {len(first.y)})"
+    if not np.array_equal(first.y, other.y):
+        return f"the response ({other.yname}, not {first.yname}), or in the rows used"
+    w1, w2 = (np.ones(len(d.y)) if d.weights is None else d.weights for d in (first, other))
+    return "" if np.array_equal(w1, w2) else "the weights"
+
+
+def comparison_table(names: Sequence[str], maxima: Sequence[Maximum]) -> pd.DataFrame:
+    """Each model against the one before it, in the order of their numbers of parameters.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the models.
+    maxima : sequence of Maximum
+        Their likelihoods.
+
+    Returns
+    -------
+    DataFrame
+        Columns npar, loglik, aic, bic, deviance, chisq, df, p_value.
+    """
+    order = sorted(range(len(maxima)), key=lambda i: maxima[i].npar)
+    ordered = [maxima[i] for i in order]
+    tests = [(np.nan, np.nan, np.nan)]
+    tests += [_test(small, large) for small, large in pairwise(ordered)]
+    return _table([names[i] for i in order], ordered, tests)
+
+
+def deletion_table(names: Sequence[str], full: Maximum, reduced: Sequence[Maximum]) -> pd.DataFrame:
+    """A model, named ``<none>``, and models that lack one term each.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What each reduced model lacks.
+    full : Maximum
+        Likelihood of the model.
+    reduced : sequence of Maximum
+        Likelihoods of the reduced models.
+
+    Returns
+    -------
+    DataFrame
+        Columns npar, loglik, aic, bic, deviance, chisq, df, p_value.
+    """
+    tests = [(np.nan, np.nan, np.nan), *(_test(small, full) for small in reduced)]
+    return _table(["<none>", *names], [full, *reduced], tests)
+
+
+def _test(small: Maximum, large: Maximum) -> tuple[float, float, float]:
+    chisq, df = max(small.deviance - large.deviance, 0.0), large.npar - small.npar
+    return chisq, float(df), float(stats.chi2.sf(chisq, df)) if df > 0 else np.nan
+
+
+def _table(
+    names: Sequence[str], maxima: Sequence[Maximum], tests: Sequence[tuple[float, float, float]]
+) -> pd.DataFrame:
+    rows = []
+    for at, test in zip(maxima, tests, strict=True):
+        aic, bic = at.deviance + 2.0 * at.npar, at.deviance + np.log(at.n) * at.npar
+        rows.append([at.npar, -0.5 * at.deviance, aic, bic, at.deviance, *test])
+    return pd.DataFrame(rows, index=list(names), columns=LIKELIHOOD_COLUMNS).astype({"npar": int})
+
+
+# ---- terms left out ----------------------------------------------------------------------------
+
+
+def without_fixed_terms(design: Design, frame: Any, fit: PLSFit) -> Iterator[tuple[str, Maximum]]:
+    """Likelihoods of the models that lack one term of the fixed part, by maximum likelihood.
+
+    Parameters
+    ----------
+    design : Design
+        Of the model.
+    frame : table or None
+        The data; needed if columns of X were dropped, which may come back.
+    fit : PLSFit
+        By maximum likelihood.
+
+    Yields
+    ------
+    tuple of str and Maximum
+        Terms that other terms contain stay, as in R.
+    """
+    coded, X = _all_columns(design, frame)
+    terms = fixed_terms(design)
+    for term in terms:
+        if any(term.factors < other.factors for other in terms):
+            continue
+        rest = X[:, [at for at, j in enumerate(coded) if j not in term.coded]]
+        kept = rest[:, list(pls.independent_columns(rest))]
+        if kept.shape[1] == fit.p:
+            yield term.name, Maximum.of(fit)
+        else:
+            yield term.name, _maximum(design, design.factors, design.terms, kept, reml=False)
+
+
+def _all_columns(design: Design, frame: Any) -> tuple[Sequence[int], FloatArray]:
+    _check_rows(design)
+    if not design.dropped_columns or design.formula is None:
+        return design.kept_columns, design.X
+    coded = range(len(design.coding.names))
+    return coded, coded_matrix(design, rows_of_fit(design, frame), coded)
+
+
+def _check_rows(design: Design) -> None:
+    if not len(design.y):
+        raise InferenceError("the rows of the data are gone (remove_data was called); fit the model again")
+
+
+def _maximum(
+    design: Design,
+    factors: Sequence[GroupingFactor],
+    terms: Sequence[RandomTerm],
+    X: FloatArray,
+    *,
+    reml: bool,
+) -> Maximum:
+    fit = pls.fit(factors, terms, X, design.y, weights=design.weights, offset=design.offset, reml=reml)
+    return Maximum.of(fit)
+
+
+def without_random_terms(design: Design, fit: PLSFit, *, reduce: bool) -> Iterator[tuple[str, Maximum]]:
+    """Likelihoods of the models that lack one random-effects term, or one variable of it.
+
+    Parameters
+    ----------
+    design : Design
+        Of the model.
+    fit : PLSFit
+        The fit; REML fits are compared by their restricted likelihoods.
+    reduce : bool
+        From a term such as ``(1 + x | g)`` take ``x`` rather than the whole term.
+
+    Yields
+    ------
+    tuple of str and Maximum
+    """
+    _check_rows(design)
+    for at, labels in enumerate(design.term_labels):
+        bar = f"({labels.lhs} | {design.factor_labels[labels.factor].name})"
+        parts = _removable(labels) if reduce else {}
+        for name, columns in parts.items():
+            kept = [j for j in range(len(labels.columns)) if j not in columns]
+            reduced = replace(design.terms[at], Xi=design.terms[at].Xi[:, kept])
+            terms = [*design.terms[:at], reduced, *design.terms[at + 1 :]]
+            yield f"{name} in {bar}", _maximum(design, design.factors, terms, design.X, reml=fit.reml)
+        if not parts:
+            yield bar, _without_term(design, fit, at)
+
+
+def _removable(labels: TermLabels) -> dict[str, range]:
+    """Variables that a term can lose and remain a term, with their columns; those others contain stay."""
+    if labels.coding is None or not hasattr(labels.coding, "info"):
+        return {}
+    slices = {
+        frozenset(factor.name() for factor in term.factors): (term.name(), range(span.start, span.stop))
+        for term, span in labels.coding.info.term_slices.items()
+    }
+    if len(slices) == 1:
+        return {}
+    top = [names for names in slices if names and not any(names < other for other in slices)]
+    return {slices[names][0]: slices[names][1] for names in top}
+
+
+def _without_term(design: Design, fit: PLSFit, at: int) -> Maximum:
+    terms = [*design.terms[:at], *design.terms[at + 1 :]]
+    if not terms:  # what is left is a linear model: the criterion at zero variances
+        deviance = fit.criterion(np.zeros(len(fit.theta)))
+        return Maximum(float(deviance), fit.p + 1, fit.n)
+    used = sorted({term.factor for term in terms})
+    factors = [design.factors[f] for f in used]
+    renumbered = [replace(term, factor=used.index(term.factor)) for term in terms]
+    return _maximum(design, factors, renumbered, design.X, reml=fit.reml)
+
+
+__all__ = [
+    "Maximum",
+    "as_ml",
+    "check_comparable",
+    "comparison_table",
+    "deletion_table",
+    "without_fixed_terms",
+    "without_random_terms",
+]
