@@ -1,0 +1,265 @@
+"""The frames behind the plots: what is drawn, in the order in which it is drawn."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from interlace.design import Design
+from interlace.errors import DesignError
+from interlace.pls import PLSFit
+from interlace.prediction import fixed_part
+from interlace.ranef import factor_columns, of_factor
+
+from .cases import Cases, cases_of
+from .deletion import delete_exactly
+from .fitted import FloatArray, unpack
+from .influence import one_step
+from .residuals import conditional_fit, conditional_sd, resid_conditional
+
+Cutoff = Literal["internal"] | float | None
+# Measures of which small values are remarkable, too; HLMdiag's dotplots do the same.
+TWO_SIDED = ("covratio", "rvc", "dfbeta", "dffits", "ranef", "resid")
+# Interquartile ranges beyond the quartiles at which HLMdiag draws its cutoff.
+RANGES = 3.0
+
+
+def dotplot_frame(
+    x: Any, name: str = "cooks.distance", *, cutoff: Cutoff = "internal", index: Any = None
+) -> pd.DataFrame:
+    """Values in increasing order, and which of them lie beyond the cutoff.
+
+    Parameters
+    ----------
+    x : Series or array
+        A measure.
+    name : str
+        Which: measures such as covratio and rvc are cut off on both sides.
+    cutoff : "internal", number or None
+        Three interquartile ranges beyond the quartiles, a given upper limit, or none.
+    index : array_like, optional
+        Labels; those of the Series by default.
+
+    Returns
+    -------
+    DataFrame
+        Columns value, rank and flagged, indexed by label; the limits are in ``attrs``.
+
+    Examples
+    --------
+    >>> dotplot_frame(pd.Series([1.0, 2, 3, 4, 40], index=list("abcde")))["flagged"].tolist()
+    [False, False, False, False, True]
+    """
+    values = (
+        pd.Series(x, dtype=float) if index is None else pd.Series(np.asarray(x, dtype=float), index=index)
+    )
+    values = values.dropna().sort_values(kind="stable")
+    low, high = _limits(values.to_numpy(), name, cutoff)
+    frame = pd.DataFrame({"value": values, "rank": np.arange(1, len(values) + 1)})
+    frame["flagged"] = (frame["value"] > high) | (frame["value"] < low)
+    frame.attrs = {"low": low, "high": high, "name": name}
+    return frame
+
+
+def _limits(values: FloatArray, name: str, cutoff: Cutoff) -> tuple[float, float]:
+    if cutoff is None or not len(values):
+        return -np.inf, np.inf
+    if cutoff != "internal":
+        if isinstance(cutoff, str):
+            raise DesignError(f'cutoff={cutoff!r}; wanted "internal", a number or None')
+        return -np.inf, float(cutoff)
+    first, third = np.quantile(values, [0.25, 0.75])
+    reach = RANGES * (third - first)
+    two_sided = any(name.startswith(kind) for kind in TWO_SIDED)
+    return (float(first - reach) if two_sided else -np.inf), float(third + reach)
+
+
+def residual_frame(results: Any) -> pd.DataFrame:
+    """Fitted values, conditional residuals, and these divided by their standard errors.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fitted model.
+
+    Returns
+    -------
+    DataFrame
+        Columns fitted, resid, studentized and scale (root of the absolute studentized residual).
+    """
+    design, fit = unpack(results)
+    fitted = conditional_fit(design, fit, fixed_part(design.X, fit.beta, design.offset))
+    studentized = resid_conditional(results, "studentized").to_numpy()
+    columns = {
+        "fitted": fitted,
+        "resid": design.y - fitted,
+        "studentized": studentized,
+        "scale": np.sqrt(np.abs(studentized)),
+    }
+    return pd.DataFrame(columns, index=design.index)
+
+
+def qq_frame(values: Any, distribution: Literal["normal", "uniform"] = "normal") -> pd.DataFrame:
+    """Sorted values beside the quantiles of a distribution.
+
+    Parameters
+    ----------
+    values : Series or array
+        A sample; missing values are left out.
+    distribution : {"normal", "uniform"}
+        What it is compared with.
+
+    Returns
+    -------
+    DataFrame
+        Columns theoretical and sample, indexed by the labels of the values.
+    """
+    ordered = pd.Series(values, dtype=float).dropna().sort_values(kind="stable")
+    position = (np.arange(len(ordered)) + 0.5) / max(len(ordered), 1)
+    theoretical = stats.norm.ppf(position) if distribution == "normal" else position
+    return pd.DataFrame({"theoretical": theoretical, "sample": ordered})
+
+
+def ranef_frame(results: Any, factor: str | None = None, effect: str | None = None) -> pd.DataFrame:
+    """Conditional modes with their conditional standard deviations and 95 % limits, in long form.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fitted model.
+    factor, effect : str, optional
+        Only this grouping factor, only this random effect.
+
+    Returns
+    -------
+    DataFrame
+        Columns factor, effect, level, mode, sd, lower, upper and rank; a row per random effect, sorted by
+        mode within factor and effect.
+
+    Raises
+    ------
+    DesignError
+        If nothing has these names.
+    """
+    design, fit = unpack(results)
+    parts = []
+    for f, labels in enumerate(design.factor_labels):
+        modes, sds = np.hstack(of_factor(design, f, fit.b)), conditional_sd(design, fit, f)
+        for j, name in enumerate(factor_columns(design, f)):
+            if factor in (None, labels.name) and effect in (None, name):
+                parts.append(_modes(labels.name, name, labels.levels, modes[:, j], sds[:, j]))
+    if not parts:
+        known = {x.name: factor_columns(design, f) for f, x in enumerate(design.factor_labels)}
+        raise DesignError(f"no random effects for factor={factor!r}, effect={effect!r}; there are {known}")
+    return pd.concat(parts, ignore_index=True)
+
+
+def _modes(factor: str, effect: str, levels: pd.Index, mode: FloatArray, sd: FloatArray) -> pd.DataFrame:
+    half = stats.norm.ppf(0.975) * sd
+    frame = pd.DataFrame(
+        {
+            "factor": factor,
+            "effect": effect,
+            "level": levels.astype(object),
+            "mode": mode,
+            "sd": sd,
+            "lower": mode - half,
+            "upper": mode + half,
+        }
+    )
+    frame = frame.sort_values("mode", kind="stable")
+    return frame.assign(rank=np.arange(1, len(frame) + 1))
+
+
+def compare_influence_frame(
+    results: Any,
+    parameter: str | None = None,
+    *,
+    level: Any = None,
+    method: Literal["one-step", "exact"] = "exact",
+    n_jobs: int = 1,
+) -> pd.DataFrame:
+    """Estimate, standard error and p-value of fixed effects when each group goes.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fitted model.
+    parameter : str, optional
+        A fixed effect, or the beginning of the name of just one; all of them by default.
+    level : str or sequence of str, optional
+        Grouping factors; all of them by default.
+    method : {"one-step", "exact"}, default "exact"
+        Variance components held fixed, or estimated again.
+    n_jobs : int
+        Processes for exact deletion.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by level, case and parameter: estimate, se, z, pvalue (normal distribution), and change:
+        deleted minus full estimate in standard errors of the full fit.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> frame = interlace.compare_influence_frame(r, "Days")
+    >>> frame["estimate"].agg(["min", "max"]).round(2).tolist()
+    [9.83, 11.34]
+    """
+    design, fit = unpack(results)
+    chosen = _chosen(list(design.xnames), parameter)
+    levels = [x.name for x in design.factor_labels] if level is None else level
+    parts = []
+    for name in [levels] if isinstance(levels, str) else levels:
+        cases = cases_of(design, name, results.model.data.frame)
+        estimates, se = _deleted(design, fit, cases, method, n_jobs)
+        parts += [_moved(design, fit, cases, estimates, se, j) for j in chosen]
+    return pd.concat(parts, ignore_index=True).set_index(["level", "case", "parameter"])
+
+
+def _chosen(names: list[str], parameter: str | None) -> list[int]:
+    if parameter is None:
+        return list(range(len(names)))
+    if parameter in names:
+        return [names.index(parameter)]
+    found = [j for j, name in enumerate(names) if name.startswith(parameter)]
+    if len(found) != 1:
+        raise DesignError(
+            f"parameter={parameter!r} names {len(found)} fixed effects; wanted one of {names!r}"
+        )
+    return found
+
+
+def _deleted(
+    design: Design, fit: PLSFit, cases: Cases, method: str, n_jobs: int
+) -> tuple[FloatArray, FloatArray]:
+    if method == "one-step":
+        step = one_step(design, fit, cases)
+        return fit.beta - step.change, step.se_deleted
+    if method != "exact":
+        raise DesignError(f'method={method!r}; wanted "one-step" or "exact"')
+    deletion = delete_exactly(design, fit, cases, n_jobs=n_jobs)
+    return deletion.fixed_effects.to_numpy(), deletion.bse.to_numpy()
+
+
+def _moved(
+    design: Design, fit: PLSFit, cases: Cases, estimates: FloatArray, se: FloatArray, j: int
+) -> pd.DataFrame:
+    z = estimates[:, j] / se[:, j]
+    return pd.DataFrame(
+        {
+            "level": cases.name,
+            "case": cases.labels.astype(object),
+            "parameter": design.xnames[j],
+            "estimate": estimates[:, j],
+            "se": se[:, j],
+            "z": z,
+            "pvalue": 2.0 * stats.norm.sf(np.abs(z)),
+            "change": (estimates[:, j] - fit.beta[j]) / np.sqrt(fit.vcov_beta[j, j]),
+        }
+    )

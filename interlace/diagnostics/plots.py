@@ -1,0 +1,247 @@
+"""Pictures of a fit, in statsmodels' manner: ``ax=None``, the Figure is returned, nothing is shown.
+
+The only importer of matplotlib, which is imported when a picture is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.nonparametric.smoothers_lowess import lowess
+
+from .fitted import BoolArray, FloatArray, IntArray
+
+# Okabe & Ito's colours, which the colour-blind can tell apart.
+BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
+# Levels up to which every label is written; beyond, only the most extreme are named.
+ALL_NAMED = 45
+# How many of them.
+NAMED = 8
+
+
+def new_axes(ax: Any = None, *, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Any, Any]:
+    """Figure and axes: those given, or new ones.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, optional
+        Where to draw.
+    size : tuple of float
+        Inches, of a new figure.
+
+    Returns
+    -------
+    Figure, Axes
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    """
+    if ax is not None:
+        return ax.figure, ax
+    figure = _figure(size)
+    return figure, figure.add_subplot()
+
+
+def panels(count: int, *, size: tuple[float, float] = (4.6, 4.0)) -> tuple[Any, list[Any]]:
+    """A new figure with axes side by side, at most three in a row."""
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    figure = _figure((size[0] * columns, size[1] * rows))
+    return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+
+
+def _figure(size: tuple[float, float]) -> Any:
+    try:
+        pyplot = importlib.import_module("matplotlib.pyplot")
+    except ImportError as error:
+        raise ImportError(
+            'plots need matplotlib, which is not installed; pip install "interlace[plots]". '
+            "The frames behind the plots do not need it"
+        ) from error
+    return pyplot.figure(figsize=size, layout="constrained")
+
+
+def tall(levels: int) -> tuple[float, float]:
+    """Size of a figure with one line per level."""
+    return (6.4, min(max(2.6, 0.21 * levels + 1.2), 9.0)) if levels <= ALL_NAMED else (6.4, 6.0)
+
+
+def tidy(ax: Any, xlabel: str, ylabel: str, title: str = "") -> None:
+    """Labels, and no box."""
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    if title:
+        ax.set_title(title, fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def dot_size(count: int) -> float:
+    """Area of a dot that leaves the dots apart."""
+    return float(np.clip(2_000.0 / max(count, 1), 3.0, 24.0))
+
+
+def scatter(ax: Any, x: FloatArray, y: FloatArray, color: Any = BLUE) -> None:
+    """Dots; small and see-through where there are many."""
+    alpha = 0.85 if len(x) <= 300 else float(np.clip(60.0 / np.sqrt(len(x)), 0.15, 0.6))
+    ax.scatter(x, y, s=dot_size(len(x)), c=color, alpha=alpha, linewidths=0, rasterized=len(x) > 5_000)
+
+
+def smooth(ax: Any, x: FloatArray, y: FloatArray) -> None:
+    """A lowess curve through the dots."""
+    if len(x) < 10 or np.ptp(x) == 0:
+        return
+    line = lowess(y, x, frac=0.6, it=1, delta=0.01 * np.ptp(x))
+    ax.plot(line[:, 0], line[:, 1], color=ORANGE, lw=1.6)
+
+
+def name_points(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any]) -> None:
+    """Write labels beside points, far enough apart to be read, with a thin line to each point."""
+    if not len(x):
+        return
+    ax.autoscale_view()  # the limits that the dots asked for, before places are computed from them
+    to_axes = ax.transData + ax.transAxes.inverted()
+    spots = np.clip(to_axes.transform(np.column_stack([x, y])), 0.0, 1.0)
+    heights = spread(spots[:, 1], gap=0.045)
+    for spot, height, xi, yi, label in zip(spots, heights, x, y, labels, strict=True):
+        left = spot[0] > 0.5
+        ax.annotate(
+            str(label),
+            (xi, yi),
+            xytext=(spot[0] - 0.05 if left else spot[0] + 0.05, height),
+            textcoords="axes fraction",
+            fontsize=7.5,
+            color=BLACK,
+            ha="right" if left else "left",
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 1, "shrinkB": 2},
+        )
+
+
+def spread(heights: FloatArray, *, gap: float) -> FloatArray:
+    """Heights in 0 to 1, moved as little as a greedy pass needs to keep them a gap apart."""
+    order = np.argsort(heights, kind="stable")
+    placed = np.clip(heights[order], 0.02, 0.98)
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    for i in range(len(placed) - 1, -1, -1):
+        ceiling = 0.98 if i == len(placed) - 1 else placed[i + 1] - gap
+        placed[i] = min(placed[i], ceiling)
+    out = np.empty(len(placed))
+    out[order] = placed
+    return out
+
+
+def most_extreme(values: FloatArray, count: int = NAMED) -> IntArray:
+    """Positions of the values farthest from their median."""
+    distance = np.abs(values - np.median(values)) if len(values) else values
+    return np.sort(np.argsort(-distance, kind="stable")[:count])
+
+
+def label_levels(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any], named: IntArray) -> None:
+    """All labels along the axis if they can be read there; otherwise those of ``named`` at their points."""
+    if len(labels) <= ALL_NAMED:
+        ax.set_yticks(y, [str(label) for label in labels], fontsize=8 if len(labels) <= 25 else 6.5)
+        return
+    ax.set_yticks([])
+    name_points(ax, x[named], y[named], [labels[i] for i in named])
+
+
+def dotplot_figure(frame: pd.DataFrame, *, title: str, ax: Any = None) -> Any:
+    """Draw the frame of `dotplot_frame`."""
+    figure, ax = new_axes(ax, size=tall(len(frame)))
+    value, rank = frame["value"].to_numpy(), frame["rank"].to_numpy(dtype=float)
+    flagged = frame["flagged"].to_numpy()
+    if len(frame) <= ALL_NAMED:
+        ax.hlines(rank, value.min(initial=np.inf), value, color="#DDDDDD", lw=0.7, zorder=0)
+    scatter(ax, value[~flagged], rank[~flagged])
+    ax.scatter(value[flagged], rank[flagged], s=26, c=ORANGE, marker="D", linewidths=0, zorder=3)
+    for limit in (frame.attrs["low"], frame.attrs["high"]):
+        if np.isfinite(limit) and limit <= value.max(initial=-np.inf) * 1.5 + 1e-12:
+            ax.axvline(limit, color=GREY, ls="--", lw=1.0)
+    ax.set_ylim(0.2 if len(frame) <= ALL_NAMED else -0.02 * len(frame), 1.02 * len(frame) + 0.5)
+    remarkable = np.flatnonzero(flagged)
+    named = remarkable[most_extreme(value[remarkable])] if len(remarkable) else most_extreme(value, 4)
+    label_levels(ax, value, rank, list(frame.index), named)
+    tidy(ax, title, str(frame.index.name or "") or "case", "")
+    return figure
+
+
+def versus_figure(frame: pd.DataFrame, x: str, y: str, labels: tuple[str, str], *, ax: Any = None) -> Any:
+    """Two columns as dots with a smooth curve, the most extreme named."""
+    figure, ax = new_axes(ax)
+    horizontal, vertical = frame[x].to_numpy(), frame[y].to_numpy()
+    scatter(ax, horizontal, vertical)
+    if vertical.min() < 0:
+        ax.axhline(0.0, color=GREY, lw=0.8)
+    smooth(ax, horizontal, vertical)
+    named = most_extreme(vertical, 3)
+    name_points(ax, horizontal[named], vertical[named], list(frame.index[named]))
+    tidy(ax, *labels)
+    return figure
+
+
+def qq_panel(ax: Any, frame: pd.DataFrame, labels: tuple[str, str], title: str = "") -> None:
+    """Quantiles against quantiles, with the line through the quartiles (or the diagonal, for uniforms)."""
+    x, y = frame["theoretical"].to_numpy(), frame["sample"].to_numpy()
+    quartiles = np.quantile(x, [0.25, 0.75]), np.quantile(y, [0.25, 0.75])
+    if np.ptp(quartiles[0]) > 0 and np.ptp(quartiles[1]) > 0:
+        slope = np.ptp(quartiles[1]) / np.ptp(quartiles[0])
+        ax.axline((quartiles[0].mean(), quartiles[1].mean()), slope=slope, color=GREY, lw=1.0)
+    scatter(ax, x, y)
+    ends = np.unique(np.r_[np.arange(min(2, len(x))), np.arange(max(len(x) - 2, 0), len(x))])
+    name_points(ax, x[ends], y[ends], list(frame.index[ends]))
+    tidy(ax, *labels, title)
+
+
+def interval_panel(
+    ax: Any, frame: pd.DataFrame, value: str, labels: Sequence[Any], away: BoolArray, title: str
+) -> None:
+    """Values with intervals, one line per row of the frame; those of ``away`` in orange; a line at 0."""
+    middle, at = frame[value].to_numpy(), np.arange(1, len(frame) + 1, dtype=float)
+    lower, upper = frame["lower"].to_numpy(), frame["upper"].to_numpy()
+    many = len(frame) > ALL_NAMED
+    for own, color in ((~away, BLUE), (away, ORANGE)):
+        alpha = float(np.clip(25.0 / np.sqrt(len(frame)), 0.25, 0.9))
+        ax.hlines(at[own], lower[own], upper[own], color=color, lw=0.5 if many else 1.3, alpha=alpha)
+        ax.scatter(middle[own], at[own], s=dot_size(len(frame)), c=color, linewidths=0, zorder=3)
+    ax.axvline(0.0, color=GREY, lw=1.0)
+    ax.set_ylim(0.2 if not many else -0.02 * len(frame), 1.02 * len(frame) + 0.5)
+    label_levels(ax, middle, at, labels, most_extreme(middle))
+    ax.set_title(title, fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def index_figure(values: pd.Series, *, ax: Any = None) -> Any:
+    """One measure against the position of the case, the most extreme named."""
+    figure, ax = new_axes(ax)
+    at, height = np.arange(len(values), dtype=float), values.to_numpy()
+    if len(at) <= 1_000:
+        ax.vlines(at, 0.0, height, color=BLUE, lw=0.8, alpha=0.6)
+    scatter(ax, at, height)
+    ax.axhline(0.0, color=GREY, lw=0.8)
+    named = most_extreme(height, 5)
+    name_points(ax, at[named], height[named], list(values.index[named]))
+    tidy(ax, "Position", str(values.name))
+    return figure
+
+
+def influence_figure(frame: pd.DataFrame, *, criterion: str, ax: Any = None) -> Any:
+    """Leverage against studentized residual or Cook's distance; areas show the criterion."""
+    figure, ax = new_axes(ax)
+    y = "student_resid" if "student_resid" in frame else "cooks_d"
+    x, height = frame["hat_diag"].to_numpy(), frame[y].to_numpy()
+    weight = np.ones(len(frame))
+    if criterion != "none":
+        weight = np.abs(frame["cooks_d" if criterion == "cooks" else "dffits"].to_numpy())
+    area = 6.0 + 300.0 * weight / max(float(np.nanmax(weight)), 1e-300) if criterion != "none" else 20.0
+    ax.scatter(x, height, s=area, c=BLUE, alpha=0.45, linewidths=0.4, edgecolors=BLACK)
+    named = most_extreme(weight if criterion != "none" else height, 5)
+    name_points(ax, x[named], height[named], list(frame.index[named]))
+    tidy(ax, "Leverage", "Studentized residual" if y == "student_resid" else "Cook's distance")
+    return figure
