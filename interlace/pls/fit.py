@@ -88,6 +88,10 @@ class PLSFit:
     certificate: Certificate
     criterion: ProfiledCriterion
 
+    def __post_init__(self) -> None:
+        for array in (self.theta, self.beta, self.vcov_beta, *self.Lambda, *self.b, *self.singular):
+            array.flags.writeable = False
+
     @property
     def Sigma(self) -> tuple[FloatArray, ...]:
         """Covariance matrix of the random effects of each term, (k, k)."""
@@ -261,6 +265,8 @@ def fit(
     ------
     OptimizationError
         If the criterion has no minimum (the model reproduces the response exactly).
+    ValueError
+        For a ``start`` that is not m finite numbers.
 
     References
     ----------
@@ -302,6 +308,10 @@ def fit_criterion(
     PLSFit
     """
     relcov = criterion.relcov
+    if start is not None and (np.shape(start) != (relcov.m,) or not np.isfinite(start).all()):
+        raise ValueError(
+            f"start is {start!r}; wanted {relcov.m} finite covariance parameters, one per theta."
+        )
     phi = (
         moment_start(criterion.cp, relcov)
         if start is None

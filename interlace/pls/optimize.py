@@ -31,6 +31,9 @@ NEARLY_SINGULAR = 1e-2
 ROUNDING_COST = 1e-9
 # Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian.
 LOCAL = 0.1
+# Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
+PATIENCE = 3
+STRIDE = 1e-4
 # Deviance by which the quadratic model must say that a variance of zero is worse for it not to be tried.
 DEAR = 20.0
 # Share of y'y below which r^2 is made of rounding errors: nothing is left for the residual.
@@ -163,6 +166,19 @@ class _Search:
         else:
             self.secant = np.zeros_like(self.secant)
 
+    def measure(self) -> None:
+        """Replace what secants have learned by central differences of the exact gradient."""
+        rows = []
+        for unit in np.eye(len(self.at.phi)):
+            ahead, behind = (
+                self.criterion.derivatives(self.evaluate(self.at.phi + h * unit, self.at.gauge)).gradient
+                for h in (STRIDE, -STRIDE)
+            )
+            rows.append((ahead - behind) / (2.0 * STRIDE))
+        self.back()
+        measured = np.array(rows)
+        self.secant = (measured + measured.T) / 2.0 - self.now.hessian
+
     def _principal_axes(self, new: Decomposition) -> Decomposition:
         """The same evaluation, its parameters in the principal axes of each Lambda_i Lambda_i'."""
         relcov = self.criterion.relcov
@@ -236,11 +252,16 @@ def minimize(
 
 def _descend(search: _Search) -> bool:
     """Newton steps until the model promises nothing more; whether it got there."""
-    before = np.inf
+    before, slow = np.inf, 0
     while True:
         values, vectors, g = search.model()
         expected = float(g @ (g / values)) / 2.0
         search.record(expected)
+        slow = slow + 1 if before / 3.0 < expected < LOCAL else 0
+        if slow == PATIENCE:  # the analytic Hessian is far from the exact one here, and secants do not help
+            search.measure()
+            values, vectors, g = search.model()
+            slow = 0
         if expected < TOLERANCE or before / 4.0 < expected < search.noise:
             return True  # in the noise Newton's steps no longer shrink, and would go on for ever
         before = expected

@@ -341,3 +341,33 @@ def test_criterion_is_evaluated_as_often_as_reported():
 
     criterion.decompose = counted
     assert minimize(criterion, 0.5 * criterion.relcov.diagonal).nfev == count
+
+
+def two_minima():
+    """One level has a single row. lme4 1.1-31: deviance 62.8056 at theta = 1.03, a minimum; 62.2512 at 0."""
+    y = [2.9, 0.3, 0.8, -1.3, 0.4, -1.2, -0.4, -1.5, -0.4, -0.5, 0.4, 0.6]
+    y += [-2.3, -0.6, -0.9, -0.2, -0.6, 0.7, 0.5, 0.5, 0.1, 1.1, -2.1, -0.3]
+    x = [-1.7, 0.3, -0.8, 0.5, 0.0, 0.0, 0.6, 0.8, 0.0, -1.0, 0.3, -1.2]
+    x += [-0.5, 0.4, 0.7, 0.5, 0.1, -1.1, -1.1, 0.1, -0.8, -1.4, -0.1, -0.5]
+    factors = [GroupingFactor(np.array([0] + 23 * [1]), 2)]
+    X = np.column_stack([np.ones(24), x])
+    return factors, [RandomTerm(0, np.ones((24, 1)))], X, np.array(y)
+
+
+def test_a_start_in_the_worse_of_two_minima_is_left():
+    stuck = fit(*two_minima(), reml=False, start=np.array([1.03]))
+    # lme4's figure has 12 digits; the criterion's rounding noise is below 1e-11.
+    assert stuck.objective == pytest.approx(62.25119223304, abs=1e-9)
+    assert stuck.theta.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("start", [[np.nan], [1.0, 1.0], [np.inf]])
+def test_a_start_must_be_finite_and_complete(start):
+    with pytest.raises(ValueError, match="wanted 1 finite covariance parameters"):
+        fit(*two_minima(), start=np.array(start))
+
+
+def test_arrays_of_a_fit_are_read_only():
+    result = fit(*two_minima())
+    for array in (result.theta, result.beta, result.vcov_beta, *result.Lambda, *result.b):
+        assert not array.flags.writeable
