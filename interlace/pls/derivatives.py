@@ -85,7 +85,7 @@ def derivatives(
     factorization: Factorization,
     at: Evaluated,
     *,
-    nu: int,
+    nu: float,
     reml: bool,
 ) -> Derivatives:
     """Differentiate the criterion where the factorization stands.
