@@ -69,7 +69,16 @@ def fitted_rows(design: Design, fit: PLSFit) -> FittedRows:
     FittedRows
     """
     at = fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
-    return FittedRows(design, fit, at, rows_of(fit.criterion, design.factors, design.terms, design.weights))
+    rows = rows_of(
+        fit.criterion,
+        design.factors,
+        design.terms,
+        design.X,
+        design.y,
+        weights=design.weights,
+        offset=design.offset,
+    )
+    return FittedRows(design, fit, at, rows)
 
 
 def unpack(results: Any) -> tuple[Design, PLSFit]:

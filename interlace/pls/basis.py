@@ -91,13 +91,10 @@ def _kept_one_by_one(X: FloatArray) -> tuple[int, ...]:
 
 @dataclass(frozen=True, eq=False)
 class FixedBasis:
-    """Weighted X and y in orthonormal coordinates, and the way back.
+    """The way from X and y to orthonormal coordinates and back; it keeps no rows.
 
     Attributes
     ----------
-    Qy : ndarray of shape (n, p + 1)
-        Orthonormal basis of the columns of ``sqrt(W) X``; last, the residual of the weighted
-        least-squares fit of y, divided by ``scale``.
     R : ndarray of shape (p, p)
         Upper triangular, ``sqrt(W) X = Q R``.
     shift : ndarray of shape (p,)
@@ -106,10 +103,25 @@ class FixedBasis:
         Root mean square of the least-squares residual.
     """
 
-    Qy: FloatArray
     R: FloatArray
     shift: FloatArray
     scale: float
+
+    def coordinates(self, X: FloatArray, y: FloatArray, sqrt_weights: FloatArray | None) -> FloatArray:
+        """Rows in orthonormal coordinates: what `fixed_basis` gave for the same X and y.
+
+        Returns
+        -------
+        ndarray of shape (n, p + 1)
+            Orthonormal basis of the columns of ``sqrt(W) X``; last, the residual of the weighted
+            least-squares fit of y, divided by ``scale``.
+        """
+        if sqrt_weights is not None:
+            X, y = X * sqrt_weights[:, None], y * sqrt_weights
+        Q = upper_solve_right(X, self.R)
+        residual = y - Q @ self.shift
+        residual -= Q @ (Q.T @ residual)
+        return np.column_stack([Q, residual / (self.scale or 1.0)])
 
     def beta(self, gamma: FloatArray) -> FloatArray:
         """Fixed effects on the columns of X from coefficients on Q of the scaled residual."""
@@ -129,8 +141,18 @@ class FixedBasis:
         return float(2.0 * np.log(np.abs(np.diagonal(self.R))).sum())
 
 
-def fixed_basis(X: FloatArray, y: FloatArray, sqrt_weights: FloatArray | None) -> FixedBasis:
-    """Orthonormalise the (full rank) model matrix and take out of y what X explains."""
+def fixed_basis(
+    X: FloatArray, y: FloatArray, sqrt_weights: FloatArray | None
+) -> tuple[FixedBasis, FloatArray]:
+    """Orthonormalise the (full rank) model matrix and take out of y what X explains.
+
+    Returns
+    -------
+    basis : FixedBasis
+        The way back.
+    Qy : ndarray of shape (n, p + 1)
+        The rows in the new coordinates, see `FixedBasis.coordinates`.
+    """
     n, p = X.shape
     if sqrt_weights is not None:
         X, y = X * sqrt_weights[:, None], y * sqrt_weights
@@ -145,7 +167,7 @@ def fixed_basis(X: FloatArray, y: FloatArray, sqrt_weights: FloatArray | None) -
     if not scale > 1e-13 * float(np.abs(y).max(initial=0.0)):
         scale = 0.0
     Qy[:, p] = residual / (scale or 1.0)
-    return FixedBasis(Qy=Qy, R=R, shift=shift + again, scale=scale)
+    return FixedBasis(R=R, shift=shift + again, scale=scale), Qy
 
 
 def _orthonormal(X: FloatArray) -> tuple[FloatArray, FloatArray]:

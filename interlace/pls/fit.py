@@ -200,7 +200,7 @@ def profiled_criterion(
     relcov = relative_covariance(factors, terms, bases)
 
     sqrt_weights = None if weights is None else np.sqrt(weights)
-    basis = fixed_basis(X, y if offset is None else y - offset, sqrt_weights)
+    basis, Qy = fixed_basis(X, y if offset is None else y - offset, sqrt_weights)
     if basis.scale == 0.0:
         raise OptimizationError(
             "the fixed effects reproduce the response exactly; there is no variation left to divide into "
@@ -208,7 +208,7 @@ def profiled_criterion(
         )
     log_weights = 0.0 if weights is None else float(np.log(weights).sum())
     columns = _factor_columns(terms, bases, len(factors), sqrt_weights)
-    cp = cross_products(factors, columns, basis.Qy, relcov.layout, log_weights)
+    cp = cross_products(factors, columns, Qy, relcov.layout, log_weights)
     return ProfiledCriterion(cp, relcov, choose(cp, relcov.layout, factors, solver), basis, reml=reml)
 
 

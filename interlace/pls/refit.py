@@ -100,15 +100,13 @@ class TakenIn:
     Zty: FloatArray
     Qty: FloatArray
 
-    def criterion(self, j: int, *, keep_rows: bool = False) -> ProfiledCriterion:
+    def criterion(self, j: int) -> ProfiledCriterion:
         """Criterion of response j; all share one factorization, so use one at a time.
 
         Parameters
         ----------
         j : int
             Column.
-        keep_rows : bool
-            Let the criterion remember its rows, for diagnostics.
 
         Returns
         -------
@@ -131,7 +129,6 @@ class TakenIn:
         C[:p, p] = C[p, :p] = self.Qty[:, j]
         C[p, p] = y @ y
         basis = FixedBasis(
-            Qy=np.column_stack([Q, y]) if keep_rows else Q[:0],
             R=old.basis.R,
             shift=self.shift[:, j],
             scale=float(self.scale[j]),

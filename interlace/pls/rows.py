@@ -100,7 +100,11 @@ def rows_of(
     criterion: ProfiledCriterion,
     factors: Sequence[GroupingFactor],
     terms: Sequence[RandomTerm],
+    X: FloatArray,
+    y: FloatArray,
+    *,
     weights: FloatArray | None = None,
+    offset: FloatArray | None = None,
 ) -> Rows:
     """The rows of a criterion.
 
@@ -108,7 +112,7 @@ def rows_of(
     ----------
     criterion : ProfiledCriterion
         What was made of them.
-    factors, terms, weights
+    factors, terms, X, y, weights, offset
         As they were given to `profiled_criterion`.
 
     Returns
@@ -116,7 +120,7 @@ def rows_of(
     Rows
     """
     relcov = criterion.relcov
-    layout, n = relcov.layout, len(criterion.basis.Qy)
+    layout, n = relcov.layout, len(y)
     columns = [np.empty((n, K)) for K in layout.K]
     codes: list[IntArray] = [np.empty(0, dtype=np.intp)] * len(layout.K)
     root = None if weights is None else np.sqrt(weights)
@@ -129,7 +133,7 @@ def rows_of(
         layout=layout,
         codes=tuple(codes),
         columns=tuple(columns),
-        Qy=criterion.basis.Qy,
+        Qy=criterion.basis.coordinates(X, y if offset is None else y - offset, root),
         log_weights=None if weights is None else np.log(weights),
     )
 

@@ -33,7 +33,7 @@ def refit(results: CrossedLMMResults, y: Any) -> CrossedLMMResultsWrapper:
         In the wrapper.
     """
     values, name = response_values(results.model.design, y)
-    criterion = results.responses.take_in(values[:, None]).criterion(0, keep_rows=True)
+    criterion = results.responses.take_in(values[:, None]).criterion(0)
     fit = pls.fit_criterion(criterion, start=warm_start(results.pls_fit))
     return results.model.with_response(values, name).results_of(fit)
 

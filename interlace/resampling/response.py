@@ -31,7 +31,15 @@ def responses_of(design: Design, criterion: ProfiledCriterion) -> Responses:
     -------
     Responses
     """
-    rows = rows_of(criterion, design.factors, design.terms, design.weights)
+    rows = rows_of(
+        criterion,
+        design.factors,
+        design.terms,
+        design.X,
+        design.y,
+        weights=design.weights,
+        offset=design.offset,
+    )
     return responses(criterion, rows, design.X, design.weights, design.offset)
 
 
