@@ -15,20 +15,16 @@ and the projection off X is the low-rank correction ``N = N0 - L L'``.  No matri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
-from .relcov import Layout, RelativeCovariance
-from .terms import FloatArray, IntArray, SparseArray
+from .level_sums import level_sums
+from .relcov import RelativeCovariance
+from .terms import FloatArray, IntArray
 from .triangular import upper_solve, upper_solve_right
-
-# Elements of N0 that are held at once: 2^22 doubles are 32 MB.
-CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +86,7 @@ def entry_information(criterion: ProfiledCriterion, at: Decomposition) -> EntryI
 
     Notes
     -----
-    The cost is one solve per column of Z; where the design falls into components that share no level
-    (nested designs: the levels of the coarsest factor), one level of each is solved for together.
+    The cost is that of the sums over pairs of levels, see `level_sums`.
     """
     relcov, p = criterion.relcov, criterion.cp.p
     R = at.R[:p, :p]
@@ -101,7 +96,7 @@ def entry_information(criterion: ProfiledCriterion, at: Decomposition) -> EntryI
     Q = (flat.T @ _times_N0(criterion, flat)).reshape(relcov.m, p, relcov.m, p)
     root = upper_solve(criterion.basis.R, upper_solve(R, np.eye(p)))
     return EntryInformation(
-        pairs=_pairs(criterion),
+        pairs=_pairs(criterion, at),
         trace=_entries_of_sums(relcov, criterion.factorization.information()),
         P=np.einsum("qa,qjb->jab", L, EL, optimize=True),
         Q=np.ascontiguousarray(Q.transpose(0, 2, 1, 3)),
@@ -133,14 +128,12 @@ def _entries_of_sums(relcov: RelativeCovariance, sums: list[FloatArray]) -> Floa
     return np.asarray(twice * np.array(found))
 
 
-# ---- sums over pairs of levels -----------------------------------------------------------------
-
-
-def _pairs(criterion: ProfiledCriterion) -> FloatArray:
+def _pairs(criterion: ProfiledCriterion, at: Decomposition) -> FloatArray:
     """tr(N0 E_j N0 E_k) for all pairs of entries."""
     relcov = criterion.relcov
     pairs = np.empty((relcov.m, relcov.m))
-    for (f, g), T in _level_sums(criterion).items():
+    sums = level_sums(criterion.cp, relcov.layout, at.Lambda, lambda B: _times_N0(criterion, B))
+    for (f, g), T in sums.items():
         own, other = relcov.of_factor[f], relcov.of_factor[g]
         pairs[np.ix_(own, other)] = _contracted(relcov, T, own, other)
         pairs[np.ix_(other, own)] = pairs[np.ix_(own, other)].T
@@ -155,57 +148,6 @@ def _contracted(relcov: RelativeCovariance, T: FloatArray, own: IntArray, other:
     total = T[a, c, b, d] + T[a, d, b, c] + T[b, c, a, d] + T[b, d, a, c]
     halves = np.where(relcov.diagonal, 0.5, 1.0)
     return np.asarray(total * halves[own][:, None] * halves[other])
-
-
-def _level_sums(criterion: ProfiledCriterion) -> dict[tuple[int, int], FloatArray]:
-    """For factors f <= g the sums T[a, c, b, d] over their levels, (K_f, K_g, K_f, K_g)."""
-    layout = criterion.relcov.layout
-    sums: dict[tuple[int, int], FloatArray] = {}
-    for g, columns in _probes(criterion.cp.A, layout):
-        N = _times_N0(criterion, columns)
-        for f in range(g + 1):
-            flat = _as_pairs(N[layout.slices[f]], layout.K[f], layout.K[g])
-            square = (flat.T @ flat).reshape((layout.K[f], layout.K[g]) * 2)
-            sums[f, g] = sums[f, g] + square if (f, g) in sums else square
-    return sums
-
-
-def _as_pairs(N: FloatArray, K_f: int, K_g: int) -> FloatArray:
-    """Blocks N_lm as rows of K_f K_g elements."""
-    blocks = N.reshape(len(N) // K_f, K_f, -1, K_g)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1, K_f * K_g)
-
-
-def _probes(A: FloatArray | SparseArray, layout: Layout) -> Iterator[tuple[int, FloatArray]]:
-    """Columns of indicators that pick out each level of each factor, one per component at a time."""
-    component = None if isinstance(A, np.ndarray) else _components(A)
-    for g, (levels, K, start) in enumerate(zip(layout.n_levels, layout.K, layout.starts, strict=False)):
-        rank = np.arange(levels) if component is None else _rank_within(component[start::K][:levels])
-        step = max(1, CHUNK // (layout.q * K))
-        for first in range(0, int(rank.max()) + 1, step):
-            chosen = np.flatnonzero((rank >= first) & (rank < first + step))
-            width = min(step, int(rank.max()) + 1 - first)
-            columns = np.zeros((layout.q, width * K))
-            for a in range(K):
-                columns[start + chosen * K + a, (rank[chosen] - first) * K + a] = 1.0
-            yield g, columns
-
-
-def _components(A: SparseArray) -> IntArray:
-    """Component of each column of Z: columns of different ones share no row, even through others."""
-    _, labels = sparse.csgraph.connected_components(A, directed=False)
-    return np.asarray(labels, dtype=np.intp)
-
-
-def _rank_within(labels: IntArray) -> IntArray:
-    """Position of each element among those with the same label."""
-    order = np.argsort(labels, kind="stable")
-    ordered = labels[order]
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    starts = np.flatnonzero(first)
-    rank = np.empty(len(labels), dtype=np.intp)
-    rank[order] = np.arange(len(labels)) - starts[np.cumsum(first) - 1]
-    return rank
 
 
 # ---- derivatives by theta and sigma -------------------------------------------------------------
