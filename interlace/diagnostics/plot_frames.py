@@ -72,7 +72,7 @@ def _limits(values: FloatArray, name: str, cutoff: Cutoff) -> tuple[float, float
             raise DesignError(f'cutoff={cutoff!r}; wanted "internal", a number or None')
         return -np.inf, float(cutoff)
     first, third = np.quantile(values, [0.25, 0.75])
-    reach = RANGES * (third - first)
+    reach = max(RANGES * (third - first), 1e-9 * np.abs(values).max())  # rounding errors are not remarkable
     two_sided = any(name.startswith(kind) for kind in TWO_SIDED)
     return (float(first - reach) if two_sided else -np.inf), float(third + reach)
 

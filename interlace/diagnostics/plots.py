@@ -83,7 +83,7 @@ def tidy(ax: Any, xlabel: str, ylabel: str, title: str = "") -> None:
 
 def dot_size(count: int) -> float:
     """Area of a dot that leaves the dots apart."""
-    return float(np.clip(2_000.0 / max(count, 1), 3.0, 24.0))
+    return float(np.clip(4_000.0 / max(count, 1), 5.0, 24.0))
 
 
 def scatter(ax: Any, x: FloatArray, y: FloatArray, color: Any = BLUE) -> None:
@@ -110,17 +110,34 @@ def name_points(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any]) ->
     heights = spread(spots[:, 1], gap=0.045)
     for spot, height, xi, yi, label in zip(spots, heights, x, y, labels, strict=True):
         left = spot[0] > 0.5
-        ax.annotate(
-            str(label),
-            (xi, yi),
-            xytext=(spot[0] - 0.05 if left else spot[0] + 0.05, height),
-            textcoords="axes fraction",
-            fontsize=7.5,
-            color=BLACK,
-            ha="right" if left else "left",
-            va="center",
-            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 1, "shrinkB": 2},
-        )
+        _name(ax, (xi, yi), (spot[0] - 0.05 if left else spot[0] + 0.05, height), label, left=left)
+
+
+def _name(ax: Any, point: tuple[float, float], place: tuple[float, float], label: Any, *, left: bool) -> None:
+    ax.annotate(
+        str(label),
+        point,
+        xytext=place,
+        textcoords="axes fraction",
+        fontsize=7.5,
+        color=BLACK,
+        ha="right" if left else "left",
+        va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
+        arrowprops={"arrowstyle": "-", "color": BLACK, "lw": 0.4, "shrinkA": 0, "shrinkB": 2},
+        zorder=5,
+    )
+
+
+def name_in_corners(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any]) -> None:
+    """Write the labels of an increasing sequence into the free corners: upper left and lower right."""
+    ax.autoscale_view()
+    low, high = ax.get_ylim()
+    share = (y - low) / (high - low)
+    heights = spread(share, gap=0.045)
+    for height, xi, yi, label in zip(heights, x, y, labels, strict=True):
+        upper = yi > (low + high) / 2
+        _name(ax, (xi, yi), (0.03 if upper else 0.97, height), label, left=not upper)
 
 
 def spread(heights: FloatArray, *, gap: float) -> FloatArray:
@@ -138,18 +155,25 @@ def spread(heights: FloatArray, *, gap: float) -> FloatArray:
 
 
 def most_extreme(values: FloatArray, count: int = NAMED) -> IntArray:
-    """Positions of the values farthest from their median."""
-    distance = np.abs(values - np.median(values)) if len(values) else values
-    return np.sort(np.argsort(-distance, kind="stable")[:count])
+    """Positions of the values farthest from their median; none where too many are equally far."""
+    if not len(values):
+        return np.empty(0, dtype=np.intp)
+    distance = np.abs(values - np.median(values))
+    order = np.argsort(-distance, kind="stable")
+    tied = len(values) > count and distance[order[0]] - distance[order[count]] <= 1e-9 * np.abs(values).max()
+    return np.sort(order[: 0 if tied else count])
 
 
-def label_levels(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any], named: IntArray) -> None:
+def label_levels(
+    ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any], named: IntArray, *, corners: bool = False
+) -> None:
     """All labels along the axis if they can be read there; otherwise those of ``named`` at their points."""
     if len(labels) <= ALL_NAMED:
         ax.set_yticks(y, [str(label) for label in labels], fontsize=8 if len(labels) <= 25 else 6.5)
         return
     ax.set_yticks([])
-    name_points(ax, x[named], y[named], [labels[i] for i in named])
+    write = name_in_corners if corners else name_points
+    write(ax, x[named], y[named], [labels[i] for i in named])
 
 
 def dotplot_figure(frame: pd.DataFrame, *, title: str, ax: Any = None) -> Any:
@@ -207,12 +231,12 @@ def interval_panel(
     lower, upper = frame["lower"].to_numpy(), frame["upper"].to_numpy()
     many = len(frame) > ALL_NAMED
     for own, color in ((~away, BLUE), (away, ORANGE)):
-        alpha = float(np.clip(25.0 / np.sqrt(len(frame)), 0.25, 0.9))
-        ax.hlines(at[own], lower[own], upper[own], color=color, lw=0.5 if many else 1.3, alpha=alpha)
+        width = 0.6 * 430.0 / max(len(frame), 430.0) if many else 1.3
+        ax.hlines(at[own], lower[own], upper[own], color=color, lw=width, alpha=0.45 if many else 0.9)
         ax.scatter(middle[own], at[own], s=dot_size(len(frame)), c=color, linewidths=0, zorder=3)
     ax.axvline(0.0, color=GREY, lw=1.0)
     ax.set_ylim(0.2 if not many else -0.02 * len(frame), 1.02 * len(frame) + 0.5)
-    label_levels(ax, middle, at, labels, most_extreme(middle))
+    label_levels(ax, middle, at, labels, most_extreme(middle), corners=True)
     ax.set_title(title, fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
 
