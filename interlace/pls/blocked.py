@@ -28,6 +28,8 @@ DENSE_SHARE = 0.2
 DENSE_SIZE = 250_000
 # I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
+# Stands for a matrix that is not there.
+NOTHING: FloatArray = np.empty((0, 0))
 # Elements of dense blocks between the first factor and the rest held at a time.
 PORTION = 4_000_000
 
@@ -63,6 +65,8 @@ class BlockedFactorization:
         else:
             self._first = _Dense(_dense(between), layout.K[0])
         self._A22 = np.asfortranarray(A22[np.ix_(self._order, self._order)])
+        if isinstance(self._first, _SparseScalar) and self._rest.K == (1,):
+            self._A22 = np.array(np.diagonal(self._A22))  # nothing else: levels of one factor never meet
         self._place = np.argsort(self._order)
 
     def update(self, Lambda: Sequence[FloatArray]) -> None:
@@ -73,13 +77,14 @@ class BlockedFactorization:
         self._scale: FloatArray | None = None
         if max(self._rest.K) == 1:
             self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
+        # As large as what takes their place: let go of them first.
+        self._L, self._T = NOTHING, NOTHING
         S = self._two_sided(self._first.absorb(self._A22, self._H, self._left))
         S.flat[:: S.shape[0] + 1] += 1.0
         self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
         if info:
             raise NotPositiveDefiniteError("the Schur complement is not positive definite in floating point.")
         self._logdet += 2.0 * float(np.log(np.diagonal(self._L)).sum())
-        self._S_inverse: FloatArray | None = None
 
     def _two_sided(self, G: FloatArray) -> FloatArray:
         """Lambda2' G Lambda2, lower triangle, in Fortran order; may overwrite G."""
@@ -117,21 +122,18 @@ class BlockedFactorization:
         x1 = _by_block(H, b1 - self._first.times(x2))
         return np.concatenate([x1, x2[self._place]])
 
-    def _rest_inverse(self) -> FloatArray:
-        """S^-1, lower triangle, zeros above."""
-        if self._S_inverse is None:
-            self._S_inverse, _ = linalg.lapack.dpotri(self._L, lower=1)
-        return self._S_inverse
-
     def _T22(self) -> FloatArray:
-        """Lambda2 S^-1 Lambda2', lower triangle at least; in full unless all blocks are scalars."""
-        inverse = self._rest_inverse()
-        if self._scale is not None:
-            T22 = inverse * self._scale
-            T22 *= self._scale[:, None]
-            return np.asarray(T22)
-        half = self._Lambda2(symmetric_from_lower(inverse))
-        return self._Lambda2(half.T)
+        """Lambda2 S^-1 Lambda2', in full; if all blocks are scalars its lower triangle, zeros above."""
+        if self._T is NOTHING:
+            inverse, _ = linalg.lapack.dpotri(self._L, lower=1)
+            if self._scale is None:
+                half = self._Lambda2(symmetric_from_lower(inverse))
+                self._T = self._Lambda2(half.T)
+            else:
+                inverse *= self._scale
+                inverse *= self._scale[:, None]
+                self._T = np.asarray(inverse)
+        return self._T
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of T."""
@@ -219,11 +221,11 @@ class BlockedFactorization:
     def _rest_information(self, i: int) -> FloatArray:
         levels, K, Lambda = self._rest.n_levels[i], self._rest.K[i], self._Lambda[i + 1]
         if axes(Lambda)[1][-1] > SMALL_PIVOT:
-            lower = self._own_blocks(self._rest_inverse(), i).sum(axis=0)
-            seen = levels * np.eye(K) - symmetric_from_lower(lower)
+            T = self._own_blocks(self._T22(), i).sum(axis=0)
             if K == 1:
-                return np.asarray(seen / Lambda**2)
-            return np.asarray(np.linalg.solve(Lambda.T, np.linalg.solve(Lambda.T, seen).T))
+                return np.asarray((levels - T / Lambda**2) / Lambda**2)
+            inverse = np.linalg.inv(Lambda)
+            return np.asarray(inverse.T @ (levels * np.eye(K) - inverse @ T @ inverse.T) @ inverse)
         # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.
         G = symmetric_from_lower(np.tril(self._first.absorb(self._A22, self._H, self._left)))
         half = self._Lambda2(G[:, self._place[self._rest.slices[i]]], transpose=True)
@@ -246,7 +248,10 @@ class _First:
         return np.asarray(self.A12.T @ x1)
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H`` is for `quadratic_sum`."""
+        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H`` is for `quadratic_sum`.
+
+        A22 may be given by its diagonal.
+        """
         raise NotImplementedError
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
@@ -287,8 +292,13 @@ class _SparseScalar(_First):
         self._gram = WeightedGram(A12)
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        self._gradient_gram = NOTHING
         removed, self._gradient_gram = self._gram(np.column_stack([H[:, 0, 0], left[:, 0, 0] ** 2]))
-        return np.asarray(np.subtract(A22, removed, out=removed))
+        if A22.ndim == 2:
+            return np.asarray(np.subtract(A22, removed, out=removed))
+        np.negative(removed, out=removed)
+        removed.flat[:: len(A22) + 1] += A22
+        return np.asarray(removed)
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
