@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.iolib.summary2 import Summary
 
-from interlace import inference, ranef, resampling
+from interlace import diagnostics, inference, ranef, resampling
 from interlace.design import NewDesign, apply_design
 from interlace.effects import EffectTests
 from interlace.inference import Ddf
@@ -545,6 +545,31 @@ class CrossedLMMResults(EffectTests):
         """
         options = {"groups": groups, "use_u": use_u, "n_jobs": n_jobs, "rng": rng, "progress": progress}
         return resampling.bootstrap(self, nsim, kind=kind, statistic=statistic, **options)  # type: ignore[arg-type]
+
+    # ---- Diagnostics ----------------------------------------------------------------------------
+
+    def hlm_resid(self, level: Any = 1, **options: Any) -> pd.DataFrame:
+        """Residuals of the observations or of a factor's random effects; see :func:`interlace.hlm_resid`."""
+        return diagnostics.hlm_resid(self, level, **options)
+
+    def get_influence(self, level: Any = 1) -> diagnostics.CrossedLMMInfluence:
+        """One-step influence of observations or groups, named as statsmodels names it.
+
+        Parameters
+        ----------
+        level : 1, str, Series or array, default 1
+            The observations, a grouping factor, or a partition of the rows.
+
+        Returns
+        -------
+        interlace.diagnostics.CrossedLMMInfluence
+            With ``cooks_distance``, ``dfbetas``, ``summary_frame()``, ``plot_influence()`` and others.
+        """
+        return diagnostics.CrossedLMMInfluence(self, level)
+
+    def plot(self, kind: str = "resid", ax: Any = None, **options: Any) -> Any:
+        """Draw a diagnostic picture and return the Figure; see :func:`interlace.diagnostics.plot`."""
+        return diagnostics.plot(self, kind, ax=ax, **options)
 
     # ---- Presentation and storage ---------------------------------------------------------------
 

@@ -1,0 +1,146 @@
+"""What is drawn is what the frames hold; no picture is compared with a picture."""
+
+import importlib
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+import interlace
+from interlace.diagnostics import dotplot_frame, qq_frame, ranef_frame, residual_frame
+from interlace.diagnostics.plots import ALL_NAMED, most_extreme, spread
+from interlace.errors import DesignError
+
+mpl.use("Agg")
+plt = importlib.import_module("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def fit():
+    frame = interlace.datasets.make_reading_times(24, 12, rng=6, subject_slope_sd=60.0, item_sd=60.0)
+    return interlace.fit("rt ~ condition + (condition | subject) + (1 | item)", frame)
+
+
+def dots(ax):
+    return np.vstack([c.get_offsets() for c in ax.collections if len(c.get_offsets()) > 0 and _is_dots(c)])
+
+
+def _is_dots(collection):
+    return type(collection).__name__ == "PathCollection"
+
+
+def test_residuals_against_fitted_values(fit):
+    frame = residual_frame(fit)
+    drawn = dots(fit.plot("resid").axes[0])
+    np.testing.assert_array_equal(drawn, frame[["fitted", "resid"]])
+    np.testing.assert_array_equal(dots(fit.plot("scale-location").axes[0]), frame[["fitted", "scale"]])
+
+
+def test_quantiles(fit):
+    frame = qq_frame(residual_frame(fit)["studentized"])
+    np.testing.assert_array_equal(dots(fit.plot("qq").axes[0]), frame)
+
+
+def test_caterpillar_has_every_level_in_order(fit):
+    figure = fit.plot("caterpillar")
+    frame = ranef_frame(fit)
+    for ax, (_, own) in zip(figure.axes, frame.groupby(["factor", "effect"], sort=False), strict=True):
+        drawn = dots(ax)
+        drawn = drawn[np.argsort(drawn[:, 1])]
+        np.testing.assert_array_equal(drawn[:, 0], own["mode"])
+        assert [label.get_text() for label in ax.get_yticklabels()] == [str(x) for x in own["level"]]
+
+
+def test_other_kinds_have_their_panels(fit):
+    for kind, count in {"ranef": 3, "ranef-pairs": 1, "influence": 2, "quantile": 2}.items():
+        options = {"nsim": 20, "rng": 1} if kind == "quantile" else {}
+        assert len(fit.plot(kind, **options).axes) == count
+
+
+def test_axes_that_are_given_are_used(fit):
+    figure, ax = plt.subplots()
+    assert fit.plot("resid", ax=ax) is figure
+    assert fit.plot("caterpillar", ax=ax, factor="item", effect="(Intercept)") is figure
+    with pytest.raises(DesignError, match="3 were asked for"):
+        fit.plot("caterpillar", ax=ax)
+
+
+def test_cutoff_is_three_interquartile_ranges_beyond_the_quartiles():
+    x = pd.Series([1.0, 2, 3, 4, 5, 6, 7, 8, 100, -100], index=list("abcdefghij"))
+    q1, q3 = np.quantile(x, [0.25, 0.75])
+    frame = dotplot_frame(x, "cooks.distance")
+    assert frame.attrs["high"] == q3 + 3 * (q3 - q1)
+    assert frame.index[frame["flagged"]].tolist() == ["i"]
+    both = dotplot_frame(x, "covratio")
+    assert both.attrs["low"] == q1 - 3 * (q3 - q1)
+    assert both.index[both["flagged"]].tolist() == ["j", "i"]
+    assert dotplot_frame(x, cutoff=6.5)["flagged"].sum() == 3
+    assert not dotplot_frame(x, cutoff=None)["flagged"].any()
+    with pytest.raises(DesignError, match="cutoff='auto'"):
+        dotplot_frame(x, cutoff="auto")
+
+
+@pytest.mark.parametrize("count", [10, 3000])
+def test_dotplot_names_all_levels_or_the_extreme_ones(count):
+    x = pd.Series(np.random.default_rng(1).exponential(size=count), index=[f"s{i}" for i in range(count)])
+    x.iloc[3] = 100.0
+    ax = interlace.dotplot_diag(x).axes[0]
+    ticks = [label.get_text() for label in ax.get_yticklabels()]
+    named = [text.get_text() for text in ax.texts]
+    assert (len(ticks) == 10) if count <= ALL_NAMED else (ticks == [] and "s3" in named and len(named) <= 8)
+    drawn = dots(ax)
+    np.testing.assert_array_equal(np.sort(drawn[:, 0]), np.sort(x))
+
+
+def test_comparison_of_estimates(fit):
+    frame = interlace.compare_influence_frame(fit, "condition", method="one-step")
+    assert frame.index.get_level_values("level").unique().tolist() == ["subject", "item"]
+    assert len(frame) == 36
+    influence = fit.get_influence("item")
+    own = frame.xs("item", level="level")
+    np.testing.assert_allclose(own["estimate"], fit.fe_params.iloc[1] + influence.dfbeta[:, 1], rtol=1e-9)
+    figure = interlace.compare_influence(fit, "condition", level="item", method="one-step")
+    np.testing.assert_array_equal(np.sort(dots(figure.axes[0])[:, 0]), np.sort(own["estimate"]))
+    with pytest.raises(DesignError, match="names 0 fixed effects"):
+        interlace.compare_influence_frame(fit, "slope")
+
+
+def test_influence_pictures(fit):
+    influence = fit.get_influence("subject")
+    drawn = dots(influence.plot_influence().axes[0])
+    np.testing.assert_array_equal(drawn, influence.summary_frame()[["hat_diag", "cooks_d"]])
+    heights = dots(influence.plot_index("dffits").axes[0])[:, 1]
+    np.testing.assert_array_equal(heights, influence.dffits[0])
+    with pytest.raises(DesignError, match="y_var='resid'"):
+        influence.plot_index("resid")
+
+
+def test_unknown_kind_and_option_are_refused(fit):
+    with pytest.raises(DesignError, match="kind='histogram'"):
+        fit.plot("histogram")
+    with pytest.raises(DesignError, match=r"takes no \['bins'\]"):
+        fit.plot("resid", bins=3)
+
+
+def test_without_matplotlib_frames_work_and_plots_say_what_to_install(fit, monkeypatch):
+    def absent(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr("interlace.diagnostics.plots.importlib.import_module", absent)
+    assert len(residual_frame(fit)) == fit.nobs
+    with pytest.raises(ImportError, match=r"pip install .interlace\[plots\]"):
+        fit.plot("resid")
+
+
+def test_labels_keep_their_distance():
+    placed = spread(np.array([0.5, 0.5, 0.51, 0.99, 1.2]), gap=0.1)
+    assert np.diff(np.sort(placed)).min() > 0.0999
+    assert placed.max() <= 0.98
+    assert most_extreme(np.ones(20)).tolist() == []
