@@ -148,12 +148,12 @@ def case_delete(
     >>> interlace.case_delete(r, "sample").variance_components.round(3)
             Residual  plate  sample
     sample
-    A          0.326  0.644   2.939
-    B          0.293  0.785   4.523
-    C          0.284  0.730   4.671
-    D          0.293  0.717   4.489
-    E          0.311  0.738   4.520
-    F          0.304  0.693   0.897
+    A          0.307  0.730   3.222
+    B          0.313  0.711   4.358
+    C          0.314  0.702   3.532
+    D          0.298  0.745   4.664
+    E          0.278  0.728   4.668
+    F          0.304  0.685   1.942
     """
     design, fit = unpack(results)
     cases = cases_of(design, level, results.model.data.frame)

@@ -98,7 +98,7 @@ def leverage(results: Any, level: Any = 1, *, parts: Sequence[str] = PARTS) -> p
     >>> import interlace
     >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
     >>> interlace.leverage(r)["overall"].head(2).round(4).tolist()
-    [0.2293, 0.1698]
+    [0.2293, 0.1697]
     """
     unknown = set(parts) - set(PARTS)
     if unknown:

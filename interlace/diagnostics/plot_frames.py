@@ -209,7 +209,7 @@ def compare_influence_frame(
     >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
     >>> frame = interlace.compare_influence_frame(r, "Days")
     >>> frame["estimate"].agg(["min", "max"]).round(2).tolist()
-    [9.83, 11.34]
+    [9.8, 11.25]
     """
     design, fit = unpack(results)
     chosen = _chosen(list(design.xnames), parameter)

@@ -94,7 +94,7 @@ def hlm_resid(
              .ranef.intercept  .ranef.days  .ls.intercept  .ls.days
     Subject
     308                  2.26         9.20          -7.21     11.30
-    309                -40.40        -8.62         -46.36     -8.21
+    309                -40.40        -8.62         -46.35     -8.21
     """
     design, fit = unpack(results)
     if standardize not in (False, True, "semi"):
@@ -320,7 +320,7 @@ def resid_conditional(results: Any, type: Type = "raw") -> pd.Series:
     >>> import interlace
     >>> r = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
     >>> interlace.diagnostics.resid_conditional(r, "studentized").abs().max().round(2)
-    np.float64(4.55)
+    np.float64(5.53)
     """
     design, fit = unpack(results)
     _check_type(type)
