@@ -51,11 +51,12 @@ class EffectTests(WaldInference):
         ddf = self.ddf if ddf is None else ddf
         known: dict[str, Approximation] = self.__dict__.setdefault("_approximations", {})
         if ddf not in known:
-            fit = self.pls_fit if ddf == "normal" else self._fit_with_criterion()
+            fit = self.pls_fit if ddf == "normal" else self.fit_with_criterion()
             known[ddf] = approximation(fit, ddf)
         return known[ddf]
 
-    def _fit_with_criterion(self) -> PLSFit:
+    def fit_with_criterion(self) -> PLSFit:
+        """The solution with its criterion, which is set up anew after loading."""
         if self.pls_fit.criterion is not None:
             return self.pls_fit
         if self.model.endog is None:
@@ -144,7 +145,7 @@ class EffectTests(WaldInference):
         --------
         anova : F tests, better in small samples.
         """
-        fit = as_ml(self._fit_with_criterion())
+        fit = as_ml(self.fit_with_criterion())
         reduced = dict(without_fixed_terms(self.model.design, self.model.data.frame, fit))
         return deletion_table(list(reduced), Maximum.of(fit), list(reduced.values()))
 
@@ -167,7 +168,7 @@ class EffectTests(WaldInference):
         Under the hypothesis a variance lies on its boundary, so the p-values are too large, for a single
         variance by a factor of 2 (Self & Liang 1987, JASA 82).
         """
-        fit = self._fit_with_criterion()
+        fit = self.fit_with_criterion()
         reduced = list(without_random_terms(self.model.design, fit, reduce=reduce_terms))
         names, maxima = [name for name, _ in reduced], [maximum for _, maximum in reduced]
         return deletion_table(names, Maximum.of(fit), maxima)
@@ -454,7 +455,7 @@ def anova(*results: Any, refit: Literal["ml"] | None = "ml") -> pd.DataFrame:
         raise ValueError(f"refit={refit!r} is not offered; give 'ml' or None")
     designs = [result.model.design for result in plain]
     check_comparable(designs)
-    fits = [result.pls_fit if refit is None else as_ml(result._fit_with_criterion()) for result in plain]
+    fits = [result.pls_fit if refit is None else as_ml(result.fit_with_criterion()) for result in plain]
     if len({fit.reml for fit in fits}) > 1:
         raise InferenceError("some fits are by REML and some by maximum likelihood; use refit='ml'")
     if fits[0].reml and any(not _same_fixed(designs[0].X, design.X) for design in designs[1:]):

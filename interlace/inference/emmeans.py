@@ -85,14 +85,17 @@ class EstimatedMarginalMeans:
     def _compared(self, own: NDArray[np.intp], kind: str, adjust: str | None) -> pd.DataFrame:
         labels = [" ".join(map(str, key)) for key in self.frame[list(self.specs)].to_numpy(dtype=object)[own]]
         names, weights = contrast_weights(kind, labels)
-        table = contrast_table(names, weights @ self.rows[own], self.beta, self.method)
+        known = ~np.isnan(self.rows[own]).any(axis=1)
+        rows = weights[:, known] @ self.rows[own][known]
+        rows[(weights[:, ~known] != 0.0).any(axis=1)] = np.nan
+        table = contrast_table(names, rows, self.beta, self.method)
         columns = {name: self.frame[name].iloc[own[0]] for name in self.by}
         p_values = adjusted(
             table["p_value"].to_numpy(),
             table["statistic"].to_numpy(),
             table["df"].to_numpy(),
             DEFAULT_ADJUSTMENT[kind] if adjust is None else adjust,
-            len(own),
+            int(known.sum()),
         )
         kept = table[["estimate", "std_error", "df", "statistic"]].reset_index(drop=True)
         return pd.DataFrame({**columns, "contrast": names, **kept, "p_value": p_values})

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import linalg
 
 from interlace.design import Design
@@ -159,21 +160,29 @@ def averaging_rows(grid: ReferenceGrid, over: Sequence[str], weights: str) -> tu
     """
     if weights not in ("equal", "proportional"):
         raise ValueError(f"weights={weights!r} is not offered; give 'equal' or 'proportional'")
-    others = [name for name in grid.values if name not in over]
-    share = np.ones(len(grid.frame))
-    counted = [name for name in others if name in grid.categorical]
-    if weights == "proportional" and counted:
-        counts = grid.rows.groupby(counted, observed=True).size()
-        keys = grid.frame[counted].itertuples(index=False, name=None)
-        share = np.array([counts.get(key if len(counted) > 1 else key[0], 0) for key in keys], dtype=float)
+    share = _shares(grid, [name for name in grid.values if name not in over], weights)
     labels = pd.DataFrame(list(product(*(grid.values[name] for name in over))), columns=list(over))
-    position = {key: at for at, key in enumerate(labels.itertuples(index=False, name=None))}
-    kept = grid.frame[list(over)].itertuples(index=False, name=None) if over else [()] * len(grid.frame)
-    at = (
-        np.array([position[tuple(key)] for key in kept], dtype=np.intp) if over else np.zeros(len(share), int)
-    )
     total = np.zeros((max(len(labels), 1), len(share)))
-    total[at, np.arange(len(share))] = share
+    total[_positions(grid, labels), np.arange(len(share))] = share
     rows = total @ np.nan_to_num(grid.X) / total.sum(axis=1, keepdims=True)
-    unknown = total[:, np.isnan(grid.X).any(axis=1)].any(axis=1)
-    return labels, np.where(unknown[:, None], np.nan, rows)
+    unknown = np.isnan(grid.X).any(axis=1).astype(float)
+    return labels, np.where((total @ unknown > 0.0)[:, None], np.nan, rows)
+
+
+def _shares(grid: ReferenceGrid, averaged: Sequence[str], weights: str) -> FloatArray:
+    """Weight of each combination of the grid: 1, or how often its categories averaged over occur."""
+    counted = [name for name in averaged if name in grid.categorical]
+    if weights == "equal" or not counted:
+        return np.ones(len(grid.frame))
+    counts = grid.rows.groupby(counted, observed=True).size()
+    keys = grid.frame[counted].itertuples(index=False, name=None)
+    return np.array([counts.get(key if len(counted) > 1 else key[0], 0) for key in keys], dtype=float)
+
+
+def _positions(grid: ReferenceGrid, labels: pd.DataFrame) -> NDArray[np.intp]:
+    """Which row of the labels each combination of the grid belongs to."""
+    if not len(labels.columns):
+        return np.zeros(len(grid.frame), dtype=np.intp)
+    position = {key: at for at, key in enumerate(labels.itertuples(index=False, name=None))}
+    keys = grid.frame[list(labels.columns)].itertuples(index=False, name=None)
+    return np.array([position[key] for key in keys], dtype=np.intp)

@@ -117,7 +117,7 @@ def joint_df(single: FloatArray) -> float:
     >>> round(joint_df(np.array([10.0, 20.0])), 4)
     13.0769
     """
-    if len(single) == 1 or np.ptp(single) < EQUAL or np.isinf(single).all():
+    if len(single) == 1 or np.isinf(single).all() or np.ptp(single) < EQUAL:
         return float(single.mean())
     if (single <= 2.0).any():
         return 2.0

@@ -54,20 +54,20 @@ def level_sums(
     dict of (int, int) to ndarray of shape (K_f, K_g, K_f, K_g)
     """
     component = None if isinstance(cp.A, np.ndarray) else _components(cp.A)
-    if component is not None and _elimination_pays(cp, layout, component):
+    if component is not None and _elimination_pays(cp.A, layout, component):
         return by_elimination(cp, layout, Lambda)
     return by_probing(layout, component, times_N0)
 
 
-def _elimination_pays(cp: CrossProducts, layout: Layout, component: IntArray) -> bool:
+def _elimination_pays(A: SparseArray, layout: Layout, component: IntArray) -> bool:
     rest, K = layout.q - layout.starts[1], layout.K[0]
     if rest == 0 or (K * K + 6) * rest * rest > ROOM:
         return False
     probes = sum(
         int(ranks.max() + 1) * k for ranks, k in zip(_ranks(layout, component), layout.K, strict=True)
     )
-    probing = probes * (4.0 * cp.A.nnz * SPARSE_COST + 2.0 * rest**2 * DENSE_COST)
-    return (2.0 * K * K + 4.0) * rest**3 * DENSE_COST < probing
+    probing = probes * (4.0 * A.nnz * SPARSE_COST + 2.0 * rest**2 * DENSE_COST)
+    return bool((2.0 * K * K + 4.0) * rest**3 * DENSE_COST < probing)
 
 
 # ---- by columns --------------------------------------------------------------------------------
