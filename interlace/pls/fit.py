@@ -26,6 +26,7 @@ from .relcov import RelativeCovariance, null_space, relative_covariance
 from .solvers import Solver, choose
 from .start import moment_start
 from .terms import FloatArray, GroupingFactor, RandomTerm
+from .threads import suitable_threads
 from .triangular import inverse_from_upper, lower_solve_right
 
 
@@ -293,6 +294,7 @@ def fit_criterion(
     start: FloatArray | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
+    missing: FloatArray | None = None,
 ) -> PLSFit:
     """Minimise a criterion and take the snapshot.
 
@@ -302,6 +304,8 @@ def fit_criterion(
         What to minimise.
     start, maxiter, callback
         As in `fit`.
+    missing : ndarray of shape (m, m), optional
+        As in `minimize`.
 
     Returns
     -------
@@ -312,13 +316,14 @@ def fit_criterion(
         raise ValueError(
             f"start is {start!r}; wanted {relcov.m} finite covariance parameters, one per theta."
         )
-    phi = (
-        moment_start(criterion.cp, relcov)
-        if start is None
-        else relcov.to_basis @ np.asarray(start, dtype=float)
-    )
-    optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback)
-    return snapshot(criterion, optimum)
+    with suitable_threads(relcov.layout):
+        phi = (
+            moment_start(criterion.cp, relcov)
+            if start is None
+            else relcov.to_basis @ np.asarray(start, dtype=float)
+        )
+        optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback, missing=missing)
+        return snapshot(criterion, optimum)
 
 
 def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
