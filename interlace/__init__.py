@@ -1,6 +1,7 @@
 """Linear mixed models with crossed random effects, in the manner of statsmodels."""
 
 from interlace import datasets
+from interlace.comparison import anova
 from interlace.diagnostics import (
     case_delete,
     compare_influence,
@@ -16,7 +17,6 @@ from interlace.diagnostics import (
     mdffits,
     rvc,
 )
-from interlace.effects import anova
 from interlace.model import CrossedLMM, fit
 from interlace.results import CrossedLMMResults
 

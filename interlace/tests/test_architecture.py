@@ -46,7 +46,9 @@ MAY_IMPORT = {
     "ranef": {*BASE, "design", "inference", "pls"},
     "simulation": {*BASE, "design", "pls", "prediction"},
     "wald": {*BASE, "inference", "pls"},
-    "effects": {*BASE, "inference", "model_matrix", "pls", "wald"},
+    "contrasts": {*BASE, "inference", "model_matrix", "pls", "wald"},
+    "effects": {*BASE, "contrasts", "inference"},
+    "comparison": {*BASE, "inference"},
     "diagnostics": {*BASE, "design", "frames", "grouping", "inference", "pls", "prediction", "ranef"},
     # words
     "describe": {*BASE, "design", "pls"},
@@ -67,7 +69,7 @@ MAY_IMPORT = {
     "wrapper": {*BASE, "results"},
     "marginal": {*BASE, *ARITHMETIC, "design", "pls"},
     "model": {*MATRICES, *ARITHMETIC, "describe", "design", "marginal", "modeldata", "results", "wrapper"},
-    "__init__": {"datasets", "diagnostics", "effects", "errors", "model", "results"},
+    "__init__": {"comparison", "datasets", "diagnostics", "errors", "model", "results"},
 }
 
 # Libraries that have few doors, and those that the numerical room may use at all.

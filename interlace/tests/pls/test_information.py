@@ -39,7 +39,7 @@ def by_differences(fit):
     return H
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "inst_service"])
 def test_hessian_is_the_slope_of_the_gradient(name):
     fit = fitted(name).result.pls_fit
     exact, differences = fit.hessian_varpar(), by_differences(fit)
