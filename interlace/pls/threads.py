@@ -29,7 +29,8 @@ def suitable_threads(layout: Layout) -> AbstractContextManager[Any]:
     Returns
     -------
     context manager
-        Restores the number of threads at its end; does nothing for large designs or without threadpoolctl.
+        Restores the number of threads at its end. Does nothing for large designs or without
+        threadpoolctl.
     """
     pools = _blas_pools() if layout.q - layout.starts[1] < WORTH_THREADS else None
     return nullcontext() if pools is None else pools.limit(limits=1)
