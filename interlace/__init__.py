@@ -17,6 +17,7 @@ from interlace.diagnostics import (
     mdffits,
     rvc,
 )
+from interlace.many import fit_many
 from interlace.model import CrossedLMM, fit
 from interlace.results import CrossedLMMResults
 
@@ -36,6 +37,7 @@ __all__ = [
     "datasets",
     "dotplot_diag",
     "fit",
+    "fit_many",
     "hlm_augment",
     "hlm_influence",
     "hlm_resid",

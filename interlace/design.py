@@ -39,6 +39,7 @@ __all__ = [
     "apply_design",
     "build_design",
     "design_from_arrays",
+    "random_columns",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -259,6 +260,25 @@ def apply_design(design: Design, data: Any, *, factors: Collection[str] | None =
     )
     codes = tuple(codes for codes, _, _ in found)
     return NewDesign(X, Xi, codes, tuple(unseen for _, unseen, _ in found), offset, frame.index)
+
+
+def random_columns(design: Design, data: Any) -> tuple[FloatArray, ...]:
+    """Raw columns of every random-effects term for new rows, whatever their levels.
+
+    Parameters
+    ----------
+    design : Design
+        That of the fit.
+    data : table
+        New rows, with the columns that the terms' left sides name.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n, k)
+        In the order of the terms.
+    """
+    columns = Columns(as_frame(data))
+    return tuple(_raw_columns(labels, columns) for labels in design.term_labels)
 
 
 def _new_numbers(values: Any) -> FloatArray:

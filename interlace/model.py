@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -17,13 +17,14 @@ from interlace import pls
 from interlace.bars import bars_from_statsmodels
 from interlace.describe import describe
 from interlace.design import Design, build_design, design_from_arrays
-from interlace.errors import SingularFitWarning
-from interlace.formula import parse_formula
+from interlace.errors import DesignError, SingularFitWarning
+from interlace.formula import Bar, parse_formula
 from interlace.frames import as_frame
 from interlace.inference import Ddf
 from interlace.marginal import MarginalModel
 from interlace.modeldata import DesignData
 from interlace.results import CrossedLMMResults
+from interlace.updating import updated
 from interlace.variables import capture_environment
 from interlace.wrapper import CrossedLMMResultsWrapper
 
@@ -35,6 +36,17 @@ Likelihoods: TypeAlias = Literal["REML", "ML"]
 
 # Newton steps after which the search gives up; the bank's hardest model needs a third of them.
 MAXITER = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What `CrossedLMM.from_formula` was given beside formula and data, for an update of the model."""
+
+    weights: Any = None
+    offset: Any = None
+    subset: Any = None
+    missing: Missing = "drop"
+    rank: Rank = "drop"
 
 
 class CrossedLMM(MarginalModel):
@@ -190,12 +202,14 @@ class CrossedLMM(MarginalModel):
         )
         model = cls.__new__(cls)
         model._adopt(design, formula=formula, frame=data)
+        model.recipe = Recipe(weights=weights, offset=offset, subset=subset, missing=missing, rank=rank)
         return model
 
     def _adopt(self, design: Design, *, formula: str | None = None, frame: Any = None) -> None:
         """Finish the construction: the design becomes statsmodels' data."""
         super().__init__(design.y, design.X, design=design, formula=formula, frame=frame)
         self._init_keys: list[str] = []
+        self.recipe = Recipe()
         if formula is not None:
             self.formula = formula
         self.nobs = len(design.y)
@@ -331,9 +345,9 @@ class CrossedLMM(MarginalModel):
         {'Intercept': 251.405, 'Days': 10.467}
         """
         _refuse_unknown("fit", unknown)
-        _check_choice("method", method, (None, "newton"))
-        _check_choice("ddf", ddf, get_args(Ddf))
-        _check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        check_choice("method", method, (None, "newton"))
+        check_choice("ddf", ddf, get_args(Ddf))
+        check_choice("solver", solver, ("auto", "cholmod", "blocked"))
         pls_fit = pls.fit(
             self._present().factors,
             self.design.terms,
@@ -370,9 +384,11 @@ class CrossedLMM(MarginalModel):
         """The design with its rows; refused when they are gone."""
         return self._present()
 
-    def results_of(self, pls_fit: pls.PLSFit) -> CrossedLMMResultsWrapper:
+    def results_of(self, pls_fit: pls.PLSFit, ddf: Ddf = "satterthwaite") -> CrossedLMMResultsWrapper:
         """Results of a fit that was made elsewhere, without its warnings."""
-        return CrossedLMMResultsWrapper(CrossedLMMResults(self, pls_fit))
+        results = CrossedLMMResults(self, pls_fit)
+        results.ddf = ddf
+        return CrossedLMMResultsWrapper(results)
 
     def with_design(self, design: Design) -> CrossedLMM:
         """The same formula on another design; the frame is not kept, for it does not belong to it."""
@@ -386,6 +402,48 @@ class CrossedLMM(MarginalModel):
         model.data = self.data.with_response(replace(self.design, y=y, yname=name))
         model.endog = y
         return model
+
+    def updated(
+        self, formula: str | None, data: Any = None, *, eval_env: Any = 0, **changes: Any
+    ) -> tuple[CrossedLMM, dict[str, Any]]:
+        """The model with another formula, data or options; and the keywords that are those of `fit`.
+
+        Parameters
+        ----------
+        formula : str or None
+            In terms of this model's, see `interlace.updating.updated`.
+        data : DataFrame or dict of arrays, optional
+            Other data.
+        eval_env : int, mapping or patsy environment, default 0
+            Where names that are no columns are looked up.
+        **changes
+            Keywords of ``from_formula`` and of ``fit`` that differ.
+
+        Returns
+        -------
+        model : CrossedLMM
+        options : dict
+        """
+        old, frame = self.design.formula, self.data.frame if data is None else data
+        if old is None:
+            raise DesignError("the model was built from arrays and has no formula to update; build another")
+        if frame is None:
+            raise DesignError(
+                "the model does not keep the data that its formula was evaluated in (they were removed, or the "
+                "response was replaced); give data="
+            )
+        options = {name: changes.pop(name) for name in FIT_OPTIONS if name in changes}
+        recipe = replace(self.recipe, **_known(changes))
+        bars = [
+            Bar(labels.lhs, self.design.factor_labels[labels.factor].columns)
+            for labels in self.design.term_labels
+        ]
+        new = updated(old, bars, ". ~ ." if formula is None else formula)
+        model = type(self).__new__(type(self))
+        design = build_design(new, frame, eval_env=_environment(eval_env), **vars(recipe))
+        model._adopt(design, formula=str(new), frame=frame)
+        model.recipe = recipe
+        return model, options
 
     def without_frame(self) -> CrossedLMM:
         """The same model without the data that the formula was evaluated in."""
@@ -407,6 +465,7 @@ class CrossedLMM(MarginalModel):
         emptied.data = copy(self.data)
         emptied.data.without_rows()
         emptied.endog = emptied.exog = None
+        emptied.recipe = Recipe(missing=self.recipe.missing, rank=self.recipe.rank)
         return emptied
 
 
@@ -450,7 +509,7 @@ def fit(
     <CrossedLMMResults REML: diameter, 144 rows, groups plate 24, sample 6; -2 log-likelihood 330.8606;
     regular>
     """
-    _check_choice("method", method, ("REML", "ML"))
+    check_choice("method", method, ("REML", "ML"))
     for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
     above = eval_env + 1 if isinstance(eval_env, int) and eval_env >= 0 else eval_env
     _refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
@@ -470,6 +529,13 @@ def _environment(eval_env: Any) -> Any:
     return None if eval_env < 0 else capture_environment(eval_env + 2)
 
 
+def _known(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes to a recipe; anything else is refused."""
+    offered = [field.name for field in fields(Recipe)]
+    _refuse_unknown("update", {name: None for name in changes if name not in offered})
+    return changes
+
+
 def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
     if unknown:
         names = ", ".join(sorted(unknown))
@@ -478,7 +544,8 @@ def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
         )
 
 
-def _check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
+def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
+    """Refuse a value that a keyword does not offer."""
     if given not in choices:
         offered = " or ".join(repr(choice) for choice in choices)
         raise ValueError(f"{keyword}={given!r} is not offered; give {offered}")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.iolib.summary2 import Summary
 
-from interlace import diagnostics, inference, ranef, resampling
+from interlace import diagnostics, inference, ranef
 from interlace.design import NewDesign, apply_design
-from interlace.effects import EffectTests
 from interlace.inference import Ddf
-from interlace.pls import PLSFit, ProfiledCriterion
+from interlace.pls import PLSFit
 from interlace.prediction import (
     NewLevels,
     check_new_levels,
@@ -25,13 +24,12 @@ from interlace.prediction import (
     random_part,
     refuse_unseen,
 )
-from interlace.resampling import Bootstrap
+from interlace.reports import Reports
 from interlace.summary import build_summary
 
 if TYPE_CHECKING:
     from interlace.model import CrossedLMM
     from interlace.pls.certificate import Certificate
-    from interlace.pls.refit import Responses
 
 FloatArray = NDArray[np.float64]
 
@@ -39,7 +37,7 @@ FloatArray = NDArray[np.float64]
 ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
 
 
-class CrossedLMMResults(EffectTests):
+class CrossedLMMResults(Reports):
     """A fitted linear mixed model.
 
     Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the
@@ -424,128 +422,6 @@ class CrossedLMMResults(EffectTests):
             mean += random_part(codes, Xi, b)
         return pd.Series(mean, index=new.index)
 
-    # ---- Simulation and refits ------------------------------------------------------------------
-
-    @cached_property
-    def responses(self) -> Responses:
-        """The rows of the fit, ready to take in other responses."""
-        return resampling.responses_of(self._design_with_rows(), self.criterion)
-
-    def simulate(self, nsim: int = 1, *, rng: Any = None, use_u: bool = False) -> pd.DataFrame:
-        """Draw responses from the fitted model.
-
-        Parameters
-        ----------
-        nsim : int, default 1
-            Number of data sets.
-        rng : int, numpy.random.Generator or similar, optional
-            Whatever ``numpy.random.default_rng`` takes.
-        use_u : bool, default False
-            Keep the conditional modes of the random effects instead of drawing them anew.
-
-        Returns
-        -------
-        DataFrame of shape (nobs, nsim)
-            One response per column, on the index of the data.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> fit.simulate(3, rng=1).shape
-        (180, 3)
-        """
-        design = self._design_with_rows()
-        source = resampling.simulator(design, self.pls_fit, use_u=use_u)
-        drawn = source.draw(resampling.generators(rng, nsim))
-        return pd.DataFrame(drawn, index=design.index, columns=[f"sim_{j + 1}" for j in range(nsim)])
-
-    def refit(self, y: Any) -> Any:
-        """Fit the same model to another response.
-
-        Parameters
-        ----------
-        y : array_like of shape (nobs,) or Series
-            A Series is aligned by its index.
-
-        Returns
-        -------
-        CrossedLMMResults
-            In the wrapper, as from :meth:`interlace.CrossedLMM.fit`. Nothing is done for the formula: only
-            the response's cross-products are computed anew, and the search starts at this fit's optimum.
-
-        Raises
-        ------
-        DesignError, MissingValuesError
-            If there is not one finite number for every row of the fit.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> sleep = interlace.datasets.load_sleepstudy()
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> fit.refit(2 * sleep["Reaction"]).fe_params.round(3).to_dict()
-        {'Intercept': 502.81, 'Days': 20.935}
-        """
-        return resampling.refit(self, y)
-
-    def bootstrap(
-        self,
-        nsim: int = 1000,
-        kind: Literal["parametric", "residual", "cases"] = "parametric",
-        statistic: Callable[[Any], Any] | None = None,
-        n_jobs: int | None = 1,
-        rng: Any = None,
-        progress: bool = True,
-        *,
-        groups: str | None = None,
-        use_u: bool = False,
-    ) -> Bootstrap:
-        """Fit the model to data sets drawn from the fit.
-
-        Parameters
-        ----------
-        nsim : int, default 1000
-            Number of replicates.
-        kind : {"parametric", "residual", "cases"}, default "parametric"
-            Responses simulated from the fit; put together from its random effects and residuals, stretched
-            to the estimated variances and drawn with replacement; or whole groups drawn with replacement.
-        statistic : callable, optional
-            Function of a result that returns a number, a sequence, a mapping or a Series; by default all
-            standard deviations, correlations and fixed effects.
-        n_jobs : int or None, default 1
-            Workers, by joblib; None for what ``joblib.parallel_config`` says. The numbers do not depend on
-            it.
-        rng : int, numpy.random.Generator or similar, optional
-            Whatever ``numpy.random.default_rng`` takes; every replicate gets a generator spawned from it.
-        progress : bool, default True
-            Show a bar on a terminal, if tqdm is installed.
-        groups : str, optional
-            For ``kind="cases"``: the grouping factor whose levels are drawn; by default the one in which all
-            others are nested.
-        use_u : bool, default False
-            For ``kind="parametric"``: keep the conditional modes of the random effects.
-
-        Returns
-        -------
-        Bootstrap
-            Replicates, counts of failed and singular refits, intervals by ``conf_int``.
-
-        References
-        ----------
-        Davison & Hinkley (1997), Bootstrap Methods and their Application, chapters 3 and 5.
-        Carpenter, Goldstein & Rasbash (2003), Journal of the Royal Statistical Society C 52, 431-443.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> fit.bootstrap(20, rng=1)
-        <Bootstrap parametric: 20 replicates of 6 statistics; 0 failed, 0 singular, 0 not certified>
-        """
-        options = {"groups": groups, "use_u": use_u, "n_jobs": n_jobs, "rng": rng, "progress": progress}
-        return resampling.bootstrap(self, nsim, kind=kind, statistic=statistic, **options)  # type: ignore[arg-type]
-
     # ---- Diagnostics ----------------------------------------------------------------------------
 
     def hlm_resid(self, level: Any = 1, **options: Any) -> pd.DataFrame:
@@ -638,11 +514,6 @@ class CrossedLMMResults(EffectTests):
         self._settle()
         kept = {name: value for name, value in self.__dict__.items() if name != "responses"}
         return kept | {"pls_fit": _without_criterion(self.pls_fit)}
-
-    @property
-    def criterion(self) -> ProfiledCriterion:
-        """The criterion that was minimised, as a function of ``theta``; set up anew after loading."""
-        return self.pls_fit.criterion or self.model.criterion(reml=self.reml)
 
 
 def _without_criterion(pls_fit: PLSFit) -> PLSFit:

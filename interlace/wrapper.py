@@ -10,6 +10,7 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodResultsWrapper
 from statsmodels.base.wrapper import populate_wrapper
 
+from interlace.parameters import positions
 from interlace.results import CrossedLMMResults
 
 
@@ -30,11 +31,16 @@ class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
     def __repr__(self) -> str:
         return repr(self._results)
 
-    def conf_int(self, alpha: float = 0.05, cols: Sequence[int] | None = None) -> pd.DataFrame:
-        """Wald confidence intervals with the names of the parameters; see the plain method."""
-        limits = self._results.conf_int(alpha=alpha, cols=cols)
+    def conf_int(
+        self, alpha: float = 0.05, cols: Sequence[int] | None = None, *, parm: Any = None, **options: Any
+    ) -> pd.DataFrame:
+        """Confidence intervals with the names of the parameters; see the plain method."""
+        limits = self._results.conf_int(alpha=alpha, cols=cols, parm=parm, **options)
+        if isinstance(limits, pd.DataFrame):
+            return limits
         names = np.asarray(self._results.model.data.param_names, dtype=object)
-        return pd.DataFrame(limits, index=names if cols is None else names[np.asarray(cols)])
+        chosen = positions(parm if cols is None else list(cols), list(names))
+        return pd.DataFrame(limits, index=names[chosen])
 
 
 populate_wrapper(CrossedLMMResultsWrapper, CrossedLMMResults)

@@ -70,9 +70,7 @@ def _conditional(
     criterion: ProfiledCriterion, at: Decomposition, x: FloatArray, sigma: float, gamma: FloatArray
 ) -> Conditional:
     roots = criterion.relcov.of_terms(at.Lambda)
-    raw = tuple(
-        inverse @ root for inverse, root in zip(criterion.relcov.term_inverses, roots, strict=True)
-    )
+    raw = tuple(inverse @ root for inverse, root in zip(criterion.relcov.term_inverses, roots, strict=True))
     return Conditional(at.objective, x, raw, sigma, criterion.basis.beta(gamma))
 
 
@@ -102,8 +100,8 @@ class FixedEffect:
         """The minimum with ``beta_j = value``, sought from x (found at the value ``near``)."""
         del near
         basis = self.criterion.basis
-        held, p = self._within_rest(value)
-        gamma0, null = held
+        p = len(basis.R)
+        gamma0, null = self._within_rest(value)
         H = np.zeros((p + 1, p))
         H[:p, :-1], H[:p, -1], H[p, -1] = null, -gamma0, 1.0
         cp = self.criterion.cp
@@ -116,7 +114,7 @@ class FixedEffect:
         gamma = gamma0 + null @ optimum.at.gamma
         return _conditional(self.criterion, optimum.at, optimum.phi, sigma, gamma)
 
-    def _within_rest(self, value: float) -> tuple[tuple[FloatArray, FloatArray], int]:
+    def _within_rest(self, value: float) -> tuple[FloatArray, FloatArray]:
         """A gamma with ``beta_j = value``, and an orthonormal basis of the directions that keep it."""
         basis: FixedBasis = self.criterion.basis
         p = len(basis.R)
@@ -125,7 +123,7 @@ class FixedEffect:
         a = linalg.solve_triangular(basis.R, unit, trans=1)  # beta_j = a'(shift + scale gamma)
         wanted = (value - a @ basis.shift) / basis.scale
         directions = linalg.qr(a[:, None])[0]
-        return (a * (wanted / (a @ a)), directions[:, 1:]), p
+        return a * (wanted / (a @ a)), np.asarray(directions[:, 1:], dtype=float)
 
 
 # ---- sigma -------------------------------------------------------------------------------------
@@ -135,9 +133,7 @@ class _AtSigma(ProfiledCriterion):
     """The deviance at a given sigma (in units of the scaled response)."""
 
     def __init__(self, criterion: ProfiledCriterion, s: float) -> None:
-        super().__init__(
-            criterion.cp, criterion.relcov, criterion.factorization, criterion.basis, reml=False
-        )
+        super().__init__(criterion.cp, criterion.relcov, criterion.factorization, criterion.basis, reml=False)
         self.s = s
 
     def _objective(self, R: FloatArray, logdet_L2: float) -> float:
@@ -285,10 +281,9 @@ class FixedCorrelation:
         del near
         order, criterion = self.order, self.order.criterion
         held = _HeldCorrelation(order, self._columns(value))
-        metric = np.linalg.qr(held.columns, mode="r")
-        inner = np.append(metric @ x[:2], x[2:])
-        held = replace(held, columns=np.linalg.solve(metric.T, held.columns.T).T)
-        found = _descend(held, inner)
+        metric = np.asarray(np.linalg.qr(held.columns, mode="r"), dtype=float)
+        held = replace(held, columns=np.asarray(np.linalg.solve(metric.T, held.columns.T)).T)
+        found = _descend(held, np.append(metric @ x[:2], x[2:]))
         sigma = criterion.basis.scale * float(np.sqrt(found.at.pwrss / criterion.cp.n))
         outer = replace(found, x=np.append(np.linalg.solve(metric, found.x[:2]), found.x[2:]))
         return _of_point(criterion, outer, sigma)
@@ -301,7 +296,7 @@ class FixedCorrelation:
         columns[f : f + 2, 0] = order.R[:2, 0]
         columns[f + 1, 1] = order.R[1, 1] * rho
         columns[f + k, 1] = order.R[1, 1] * np.sqrt(max(0.0, 1.0 - rho**2))
-        # The rows below follow: in the basis they take up what the first two columns say about them.
+        # The rows below stay free: their raw entries take up whatever these two columns put there.
         return columns
 
 
@@ -482,7 +477,9 @@ def _without_column(held: _Held, point: _Point) -> _Point | None:
     return None
 
 
-def held_parameters(criterion: ProfiledCriterion) -> list[FixedSD | FixedCorrelation | FixedSigma | FixedEffect]:
+def held_parameters(
+    criterion: ProfiledCriterion,
+) -> list[FixedSD | FixedCorrelation | FixedSigma | FixedEffect]:
     """One search for every parameter: SDs and correlations column by column, sigma, fixed effects.
 
     Parameters

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -92,10 +92,10 @@ class Engine:
         Y = self.source.draw(seeds)
         own = _with_own_factorization(self.responses)
         found = fits(own, Y, warm_start(self.fit))
-        return [self._replicate(fit, lambda j=j: self._responding(Y[:, j])) for j, fit in enumerate(found)]
+        return [self._replicate(fit, partial(self._responding, Y, j)) for j, fit in enumerate(found)]
 
-    def _responding(self, y: FloatArray) -> CrossedLMM:
-        return self.model.with_response(y, self.model.design.yname)
+    def _responding(self, Y: FloatArray, j: int) -> CrossedLMM:
+        return self.model.with_response(np.ascontiguousarray(Y[:, j]), self.model.design.yname)
 
     def _from_cases(self, factor: int, generator: np.random.Generator) -> Replicate:
         levels = self.model.design.factors[factor].n_levels

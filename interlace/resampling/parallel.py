@@ -1,4 +1,4 @@
-"""Many independent tasks: one after the other, or by joblib; with a progress bar where there is a terminal."""
+"""Many independent tasks: one after the other or by joblib, with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(
         import joblib
     except ImportError as error:
         raise ImportError(
-            f'n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install '
+            f"n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install "
             '"interlace[parallel]"), or use n_jobs=1'
         ) from error
     return list(joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(function)(task) for task in watched))

@@ -35,7 +35,7 @@ def refit(results: CrossedLMMResults, y: Any) -> CrossedLMMResultsWrapper:
     values, name = response_values(results.model.design, y)
     criterion = results.responses.take_in(values[:, None]).criterion(0)
     fit = pls.fit_criterion(criterion, start=warm_start(results.pls_fit))
-    return results.model.with_response(values, name).results_of(fit)
+    return results.model.with_response(values, name).results_of(fit, ddf=results.ddf)
 
 
 def warm_start(fit: PLSFit) -> Any:
