@@ -31,7 +31,7 @@ class FixedTerm:
     coded : tuple of int
         Its columns among those coded from the data, dropped ones included.
     is_plain : bool
-        Whether its categories, if any, are in treatment coding.
+        Whether its columns are indicators of categories times numeric variables.
     """
 
     name: str
@@ -76,8 +76,14 @@ def fixed_terms(design: Design) -> tuple[FixedTerm, ...]:
 
 
 def _is_treatment(subterms: Sequence[Any]) -> bool:
-    matrices = [matrix for subterm in subterms for matrix in subterm.contrast_matrices.values()]
-    return all(str(suffix).startswith("[T.") for matrix in matrices for suffix in matrix.column_suffixes)
+    codings = [coding for subterm in subterms for coding in subterm.contrast_matrices.values()]
+    return all(_is_indicator(coding) for coding in codings)
+
+
+def _is_indicator(coding: Any) -> bool:
+    """Whether the columns are indicators of categories, of all or of all but one."""
+    matrix = np.asarray(coding.matrix)
+    return bool(np.isin(matrix, (0.0, 1.0)).all() and (matrix.sum(axis=0) == 1.0).all())
 
 
 def _varying(design: Design) -> list[tuple[int, str]]:

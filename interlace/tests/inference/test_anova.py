@@ -82,6 +82,15 @@ def test_type_three_is_marginal_in_sum_to_zero_coding(unbalanced, fixed):
         assert_allclose(plain.anova()["F"].iloc[list(coded.anova().index).index(term.name)], marginal.fvalue)
 
 
+def test_without_an_intercept_the_means_are_tested(unbalanced):
+    """Type III of a factor coded in full: that all its means are zero, whatever the type."""
+    fit = interlace.fit("y ~ 0 + a + x + (1 | g)", unbalanced)
+    direct = fit.f_test(np.eye(4)[:3])
+    for anova_type in (2, 3):
+        row = fit.anova(anova_type).loc["a"]
+        assert_allclose(row[["F", "den_df"]], [direct.fvalue, direct.df_denom], rtol=1e-10)
+
+
 def test_sequential_tests_split_the_wald_statistic_of_all_terms(unbalanced):
     """Rows of R for different terms are uncorrelated when V is a multiple of the identity."""
     unbalanced = unbalanced.assign(y=unbalanced["x"] * 0.1 + np.random.default_rng(5).normal(size=300))
