@@ -73,9 +73,9 @@ def test_type_three_is_marginal_in_sum_to_zero_coding(unbalanced, fixed):
     summed = fixed.replace("a", "C(a, Sum)").replace("b", "C(b, Sum)")
     coded = interlace.fit(f"y ~ {summed} + (1 | g)", unbalanced)
     assert_allclose(plain.anova()["F"], coded.anova()["F"], rtol=1e-8)
-    assert_allclose(plain.anova()["den_df"], coded.anova()["den_df"], rtol=1e-6)
     if "0" in fixed or fixed.startswith("a:b"):
         return  # without the marginal terms patsy codes interactions in full
+    assert_allclose(plain.anova()["den_df"], coded.anova()["den_df"], rtol=1e-6)
     rows = np.eye(coded.k_fe)
     for term in fixed_terms(coded.model.design):
         marginal = coded.f_test(rows[list(term.columns)], ddf="normal")
