@@ -294,7 +294,6 @@ def fit_criterion(
     start: FloatArray | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
-    missing: FloatArray | None = None,
 ) -> PLSFit:
     """Minimise a criterion and take the snapshot.
 
@@ -304,8 +303,6 @@ def fit_criterion(
         What to minimise.
     start, maxiter, callback
         As in `fit`.
-    missing : ndarray of shape (m, m), optional
-        As in `minimize`.
 
     Returns
     -------
@@ -322,7 +319,7 @@ def fit_criterion(
             if start is None
             else relcov.to_basis @ np.asarray(start, dtype=float)
         )
-        optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback, missing=missing)
+        optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback)
         return snapshot(criterion, optimum)
 
 
