@@ -19,6 +19,7 @@ from interlace.diagnostics import (
 )
 from interlace.many import fit_many
 from interlace.model import CrossedLMM, fit
+from interlace.publication import summary_table
 from interlace.results import CrossedLMMResults
 
 __version__ = "0.1.0"
@@ -44,4 +45,5 @@ __all__ = [
     "leverage",
     "mdffits",
     "rvc",
+    "summary_table",
 ]

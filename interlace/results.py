@@ -24,6 +24,7 @@ from interlace.prediction import (
     random_part,
     refuse_unseen,
 )
+from interlace.publication import Publication
 from interlace.reports import Reports
 from interlace.summary import build_summary
 
@@ -37,7 +38,7 @@ FloatArray = NDArray[np.float64]
 ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
 
 
-class CrossedLMMResults(Reports):
+class CrossedLMMResults(Publication, Reports):
     """A fitted linear mixed model.
 
     Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the

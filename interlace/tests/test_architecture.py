@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "describe": {*BASE, "design", "pls"},
     "summary": {*BASE, "inference", "ranef"},
     "tidying": {*BASE, "diagnostics", "parameters"},
+    "publication": {*BASE, "inference"},
     # what users hold
     "refits": {*BASE, "effects", "parameters", "profile", "resampling"},
     "reports": {*BASE, "prediction", "refits", "robust", "tidying", "uncertainty"},
@@ -72,6 +73,7 @@ MAY_IMPORT = {
         "effects",
         "modeldata",
         "pls",
+        "publication",
         "reports",
         "summary",
         "wald",
@@ -90,7 +92,7 @@ MAY_IMPORT = {
         "wrapper",
     },
     "many": {*BASE, "frames", "model", "model_matrix", "resampling", "variables"},
-    "__init__": {"comparison", "datasets", "diagnostics", "errors", "many", "model", "results"},
+    "__init__": {"comparison", "datasets", "diagnostics", "errors", "many", "model", "publication", "results"},
 }
 
 # Libraries that have few doors, and those that the numerical room may use at all.
