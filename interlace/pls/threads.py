@@ -38,7 +38,7 @@ def suitable_threads(layout: Layout) -> AbstractContextManager[Any]:
 
 @cache
 def _blas_pools() -> Any:
-    """Controller of the loaded BLAS libraries; None without threadpoolctl. Looking takes some milliseconds."""
+    """Controller of the loaded BLAS libraries, found once (some milliseconds); None without threadpoolctl."""
     try:
         module = importlib.import_module("threadpoolctl")
     except ImportError:
