@@ -128,17 +128,24 @@ class PLSFit:
         return tuple(blocks)
 
     @cached_property
+    def _second_order(self) -> tuple[EntryInformation, FloatArray]:
+        """Information and Hessian out of one evaluation at the optimum."""
+        at = self.criterion.decompose(self.optimum.phi)
+        now = self.criterion.derivatives(at)
+        entries = entry_information(self.criterion, at)
+        return entries, hessian_varpar(self.criterion, at, now, entries)
+
+    @property
     def entries(self) -> EntryInformation:
         """Traces and cross-products behind the expected information, at the optimum."""
-        return entry_information(self.criterion, self.criterion.decompose(self.optimum.phi))
+        return self._second_order[0]
 
     def hessian_varpar(self) -> FloatArray:
         """Exact Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
 
         Not profiled over sigma.
         """
-        at = self.criterion.decompose(self.optimum.phi)
-        return hessian_varpar(self.criterion, at, self.criterion.derivatives(at), self.entries)
+        return self._second_order[1].copy()
 
     def vcov_beta_gradient(self) -> FloatArray:
         """Derivatives of the covariance of beta by (theta, sigma), shape (m + 1, p, p)."""

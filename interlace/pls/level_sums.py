@@ -26,8 +26,8 @@ Sums = dict[tuple[int, int], FloatArray]
 
 # Elements of N0 that are held at once while probing: 2^22 doubles are 32 MB.
 CHUNK = 1 << 22
-# Elements that the elimination may hold: 1.2 GB.
-ROOM = 150_000_000
+# Elements that the elimination may hold: 2.4 GB.
+ROOM = 300_000_000
 # Seconds per multiplication on common hardware, sparse by dense and dense by dense.
 SPARSE_COST, DENSE_COST = 1e-9, 4e-11
 
@@ -219,6 +219,10 @@ def _within_first(
     """T[a, c, b, d] of the first factor with itself: N11 = g - F T F'."""
     K = len(F)
     products = {pair: T @ gram for pair, gram in S.items()}
+    if K == 1:
+        cross = (F[0].T @ F[0].multiply(g[:, 0])).tocoo()
+        square = np.vdot(g, g) - 2.0 * (cross.data @ T[cross.coords])
+        return np.full((1, 1, 1, 1), square + np.vdot(products[0, 0], products[0, 0].T))
     FT = [rows @ T for rows in F]
     own = np.empty(g.shape)  # diagonal blocks of F T F'
     for a in range(K):
