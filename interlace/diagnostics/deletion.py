@@ -20,7 +20,7 @@ from interlace.pls.deletion import Deleted, Raw, refit_without
 from interlace.pls.rows import Rows
 
 from .cases import Cases, cases_of
-from .fitted import FloatArray, IntArray, component_names, components, fitted_rows, unpack
+from .fitted import FittedRows, FloatArray, IntArray, component_names, components, fitted_rows, unpack
 
 # Cases that a failure message spells out before it starts to count.
 SHOWN = 5
@@ -159,17 +159,17 @@ def case_delete(
     cases = cases_of(design, level, results.model.data.frame)
     if delete is not None:
         cases = cases.joined(delete)
-    return delete_exactly(design, fit, cases, n_jobs=n_jobs, progress=progress)
+    return delete_exactly(fitted_rows(design, fit), cases, n_jobs=n_jobs, progress=progress)
 
 
 def delete_exactly(
-    design: Design, fit: PLSFit, cases: Cases, *, n_jobs: int = 1, progress: bool = False
+    fitted: FittedRows, cases: Cases, *, n_jobs: int = 1, progress: bool = False
 ) -> CaseDeletion:
     """Refit without each case; see `case_delete`.
 
     Parameters
     ----------
-    design, fit : Design, PLSFit
+    fitted : FittedRows
         A fit.
     cases : Cases
         What to leave out at a time.
@@ -180,11 +180,11 @@ def delete_exactly(
     -------
     CaseDeletion
     """
-    fitted = fitted_rows(design, fit)
+    fit = fitted.fit
     refits = _refit_all(fit, fitted.rows, fitted.raw, cases.rows(), n_jobs=n_jobs, progress=progress)
     fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
     _warn(cases, refits)
-    return _collected(design, fit, cases, refits)
+    return _collected(fitted.design, fit, cases, refits)
 
 
 def _refit_all(

@@ -7,15 +7,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.frames import as_frame
-from interlace.pls import PLSFit
 from interlace.pls.one_step import OneStep, delete_cases, delete_rows
 
 from .cases import Cases, cases_of
 from .deletion import CaseDeletion, case_delete, delete_exactly
-from .fitted import fitted_rows, unpack
+from .fitted import FittedRows, fitted_rows, unpack
 from .leverage import PARTS, leverage_of_rows
 from .residuals import hlm_resid
 
@@ -23,12 +21,12 @@ Method = Literal["one-step", "exact"]
 MEASURES = ("cooksd", "mdffits", "covtrace", "covratio")
 
 
-def one_step(design: Design, fit: PLSFit, cases: Cases) -> OneStep:
+def one_step(fitted: FittedRows, cases: Cases) -> OneStep:
     """Delete every case with the variance components held fixed.
 
     Parameters
     ----------
-    design, fit : Design, PLSFit
+    fitted : FittedRows
         A fit.
     cases : Cases
         Rows or groups of rows.
@@ -38,10 +36,10 @@ def one_step(design: Design, fit: PLSFit, cases: Cases) -> OneStep:
     OneStep
         Arrays, in the order of the cases.
     """
-    fitted = fitted_rows(design, fit)
+    criterion = fitted.fit.criterion
     if cases.single:
-        return delete_rows(fit.criterion, fitted.at, fitted.rows)
-    return delete_cases(fit.criterion, fitted.at, fitted.rows, cases.codes, cases.n)
+        return delete_rows(criterion, fitted.at, fitted.rows)
+    return delete_cases(criterion, fitted.at, fitted.rows, cases.codes, cases.n)
 
 
 def measures_frame(step: OneStep, index: pd.Index) -> pd.DataFrame:
@@ -110,8 +108,9 @@ def hlm_influence(
     """
     design, fit = unpack(results)
     cases = cases_of(design, level, results.model.data.frame)
-    frame, rvc = _measures(design, fit, cases, method, n_jobs=n_jobs, progress=progress)
-    by_row = leverage_of_rows(fitted_rows(design, fit))
+    fitted = fitted_rows(design, fit)
+    by_row = leverage_of_rows(fitted)
+    frame, rvc = _measures(fitted, cases, method, n_jobs=n_jobs, progress=progress)
     for part in [leverage] if isinstance(leverage, str) else leverage:
         if part not in PARTS:
             raise DesignError(f"leverage={part!r}; wanted some of {list(PARTS)}")
@@ -122,13 +121,13 @@ def hlm_influence(
 
 
 def _measures(
-    design: Design, fit: PLSFit, cases: Cases, method: str, *, n_jobs: int = 1, progress: bool = False
+    fitted: FittedRows, cases: Cases, method: str, *, n_jobs: int = 1, progress: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     if method == "one-step":
-        return measures_frame(one_step(design, fit, cases), cases.labels), None
+        return measures_frame(one_step(fitted, cases), cases.labels), None
     if method != "exact":
         raise DesignError(f'method={method!r}; wanted "one-step" or "exact"')
-    deletion = delete_exactly(design, fit, cases, n_jobs=n_jobs, progress=progress)
+    deletion = delete_exactly(fitted, cases, n_jobs=n_jobs, progress=progress)
     return deletion.measures.copy(), deletion.rvc
 
 
@@ -187,7 +186,7 @@ def _measure(results: Any, level: Any, method: Method, name: str) -> pd.Series:
         return results.measures[name]
     design, fit = unpack(results)
     cases = cases_of(design, level, results.model.data.frame)
-    return _measures(design, fit, cases, method)[0][name]
+    return _measures(fitted_rows(design, fit), cases, method)[0][name]
 
 
 def cooks_distance(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd.Series:

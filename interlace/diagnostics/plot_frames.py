@@ -16,7 +16,7 @@ from interlace.ranef import factor_columns, of_factor
 
 from .cases import Cases, cases_of
 from .deletion import delete_exactly
-from .fitted import FloatArray, unpack
+from .fitted import FittedRows, FloatArray, fitted_rows, unpack
 from .influence import one_step
 from .residuals import conditional_fit, conditional_sd, resid_conditional
 
@@ -217,7 +217,7 @@ def compare_influence_frame(
     parts = []
     for name in [levels] if isinstance(levels, str) else levels:
         cases = cases_of(design, name, results.model.data.frame)
-        estimates, se = _deleted(design, fit, cases, method, n_jobs)
+        estimates, se = _deleted(fitted_rows(design, fit), cases, method, n_jobs)
         parts += [_moved(design, fit, cases, estimates, se, j) for j in chosen]
     return pd.concat(parts, ignore_index=True).set_index(["level", "case", "parameter"])
 
@@ -235,15 +235,13 @@ def _chosen(names: list[str], parameter: str | None) -> list[int]:
     return found
 
 
-def _deleted(
-    design: Design, fit: PLSFit, cases: Cases, method: str, n_jobs: int
-) -> tuple[FloatArray, FloatArray]:
+def _deleted(fitted: FittedRows, cases: Cases, method: str, n_jobs: int) -> tuple[FloatArray, FloatArray]:
     if method == "one-step":
-        step = one_step(design, fit, cases)
-        return fit.beta - step.change, step.se_deleted
+        step = one_step(fitted, cases)
+        return fitted.fit.beta - step.change, step.se_deleted
     if method != "exact":
         raise DesignError(f'method={method!r}; wanted "one-step" or "exact"')
-    deletion = delete_exactly(design, fit, cases, n_jobs=n_jobs)
+    deletion = delete_exactly(fitted, cases, n_jobs=n_jobs)
     return deletion.fixed_effects.to_numpy(), deletion.bse.to_numpy()
 
 

@@ -57,7 +57,7 @@ class CrossedLMMInfluence:
 
     @cached_property
     def _step(self) -> OneStep:
-        return one_step(self._design, self._fit, self.cases)
+        return one_step(fitted_rows(self._design, self._fit), self.cases)
 
     @property
     def cooks_distance(self) -> tuple[FloatArray, FloatArray]:

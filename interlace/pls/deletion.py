@@ -172,13 +172,34 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
             f"{left} rows remain for {criterion.cp.p} fixed effects and a residual variance; "
             "at least one row more than fixed effects is needed. Delete less."
         )
-    cp = subtracted(criterion.cp, rows.take(own).products())
+    cp = _left(criterion.cp, rows.take(own))
     return ProfiledCriterion(
         cp,
         criterion.relcov,
         criterion.factorization.with_products(cp),
         criterion.basis,
         reml=criterion.reml,
+    )
+
+
+def _left(whole: CrossProducts, part: Rows) -> CrossProducts:
+    """Cross-products of the whole less those of some rows, by the cheaper of two ways."""
+    if not isinstance(whole.A, np.ndarray):
+        return subtracted(whole, part.products())
+    at, values = part.nonzeros()
+    columns, place = np.unique(at, return_inverse=True)
+    Z = np.zeros((part.n, len(columns)))
+    Z[np.arange(part.n)[:, None], place.reshape(at.shape)] = values
+    A, B = whole.A.copy(), whole.B.copy()
+    A[columns[:, None], columns] -= Z.T @ Z
+    B[columns] -= Z.T @ part.Qy
+    lost = 0.0 if part.log_weights is None else float(part.log_weights.sum())
+    return CrossProducts(
+        A=A,
+        B=B,
+        C=whole.C - part.Qy.T @ part.Qy,
+        n=whole.n - part.n,
+        sum_log_weights=whole.sum_log_weights - lost,
     )
 
 

@@ -9,7 +9,7 @@ from scipy import linalg
 import interlace
 from interlace.diagnostics import resid_marginal
 from interlace.diagnostics.cases import cases_of
-from interlace.diagnostics.fitted import unpack
+from interlace.diagnostics.fitted import fitted_rows, unpack
 from interlace.diagnostics.influence import one_step
 from interlace.errors import SingularFitWarning
 from interlace.pls import one_step as one_step_module
@@ -94,7 +94,7 @@ def by_definition(result, own):
 def check(result, level):
     design, fit = unpack(result)
     cases = cases_of(design, level, result.model.data.frame)
-    step = one_step(design, fit, cases)
+    step = one_step(fitted_rows(design, fit), cases)
     ours = np.column_stack(
         [step.change, step.se_deleted, step.cooksd, step.mdffits, step.covtrace, step.covratio]
     )
