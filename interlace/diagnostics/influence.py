@@ -84,8 +84,9 @@ def hlm_influence(
     Notes
     -----
     With d = β - β₍I₎ (full minus deleted), C the covariance of β and C₍I₎ that without the case:
-    cooksd = d'C⁻¹d / p, mdffits = d'C₍I₎⁻¹d / p, covtrace = |tr(C⁻¹C₍I₎) - p|, covratio =
-    det C₍I₎ / det C, rvc = deleted / full - 1. lme4's ``dfbeta`` has the other sign, deleted minus full.
+    ``cooksd = d'C⁻¹d / p``, ``mdffits = d'C₍I₎⁻¹d / p``, ``covtrace = |tr(C⁻¹C₍I₎) - p|``, ``covratio =
+    det C₍I₎ / det C``, ``rvc = deleted / full - 1``. lme4's ``dfbeta`` has the other sign, deleted minus
+    full.
 
     References
     ----------

@@ -28,7 +28,7 @@ class Factorization(Protocol):
         """Refactorise for the (K, K) blocks of Lambda, one per factor."""
 
     def logdet(self) -> float:
-        """log |M| = log |L|^2."""
+        """``log |M| = log |L|^2``."""
 
     def conditional(self, B: FloatArray) -> FloatArray:
         """T B, for B of shape (q, r)."""

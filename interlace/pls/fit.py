@@ -53,7 +53,7 @@ class PLSFit:
     sigma2 : float
         Residual variance.
     pwrss, logdet_L2, logdet_RX2 : float
-        Penalised weighted residual sum of squares; log |M|; log |X' V0^-1 X|.
+        Penalised weighted residual sum of squares; ``log |M|``; ``log |X' V0^-1 X|``.
     Lambda : tuple of ndarray of shape (k, k)
         Relative covariance factor of each term, on its raw columns.
     b : tuple of ndarray of shape (n_levels, k)
