@@ -429,8 +429,8 @@ class CrossedLMM(MarginalModel):
             raise DesignError("the model was built from arrays and has no formula to update; build another")
         if frame is None:
             raise DesignError(
-                "the model does not keep the data that its formula was evaluated in (they were removed, or the "
-                "response was replaced); give data="
+                "the model does not keep the data that its formula was evaluated in (they were removed, or "
+                "the response was replaced); give data="
             )
         options = {name: changes.pop(name) for name in FIT_OPTIONS if name in changes}
         recipe = replace(self.recipe, **_known(changes))

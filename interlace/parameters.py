@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from interlace.design import Design
 from interlace.inference import correlations
 from interlace.names import sd_cor_names
-from interlace.pls import PLSFit
+from interlace.pls import PLSFit, ProfiledCriterion
 
 FloatArray = NDArray[np.float64]
+
+# Share of sigma that a random effect must add to the responses for its variance not to be called zero.
+NEGLIGIBLE = 1e-8
 
 
 def parameter_names(design: Design) -> list[str]:
@@ -46,20 +49,45 @@ def parameter_values(fit: PLSFit) -> FloatArray:
     ndarray of shape (m + 1 + p,)
         Correlations are NaN beside a standard deviation of zero.
     """
-    return np.concatenate([sds_and_correlations(fit.Sigma), [np.sqrt(fit.sigma2)], fit.beta])
+    sigma = float(np.sqrt(fit.sigma2))
+    least = None if fit.criterion is None else least_sds(fit.criterion, sigma)
+    return np.concatenate([sds_and_correlations(fit.Sigma, least), [sigma], fit.beta])
 
 
-def sds_and_correlations(covariances: Sequence[FloatArray]) -> FloatArray:
+def least_sds(criterion: ProfiledCriterion, sigma: float) -> list[FloatArray]:
+    """Standard deviations, per term, that change no response by more than rounding: they count as zero.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        It knows the size of every random effect's column.
+    sigma : float
+        Residual standard deviation.
+
+    Returns
+    -------
+    list of ndarray of shape (k,)
+    """
+    sizes = [np.linalg.norm(np.linalg.inv(inverse), axis=0) for inverse in criterion.relcov.term_inverses]
+    return [NEGLIGIBLE * sigma / size for size in sizes]
+
+
+def sds_and_correlations(
+    covariances: Sequence[FloatArray], least: Sequence[FloatArray] | None = None
+) -> FloatArray:
     """Standard deviations and correlations of the terms, lower triangles column by column.
 
     Parameters
     ----------
     covariances : sequence of ndarray of shape (k, k)
         Covariance matrix of each term.
+    least : sequence of ndarray of shape (k,), optional
+        Standard deviations below these are taken as zero, see `least_sds`.
 
     Returns
     -------
     ndarray of shape (m,)
+        Correlations are NaN beside a standard deviation of zero.
 
     Examples
     --------
@@ -67,9 +95,14 @@ def sds_and_correlations(covariances: Sequence[FloatArray]) -> FloatArray:
     array([2. , 0.5, 3. ])
     """
     pieces = []
-    for Sigma in covariances:
-        matrix = correlations(Sigma) if len(Sigma) > 1 else np.ones((1, 1))
-        np.fill_diagonal(matrix, np.sqrt(np.diag(Sigma)))
+    for i, Sigma in enumerate(covariances):
+        sds = np.sqrt(np.diag(Sigma))
+        if least is not None:
+            sds = np.where(sds < least[i], 0.0, sds)
+        matrix = np.ones((1, 1))
+        if len(Sigma) > 1:
+            matrix = correlations(np.where(np.outer(sds, sds) > 0.0, Sigma, 0.0))
+        np.fill_diagonal(matrix, sds)
         pieces.append(matrix.T[np.triu_indices(len(Sigma))])
     return np.concatenate(pieces) if pieces else np.empty(0)
 

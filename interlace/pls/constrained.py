@@ -27,7 +27,7 @@ from .optimize import minimize
 from .relcov import lower_factor
 from .terms import FloatArray
 
-# Deviance still to gain at which a search ends: the profile's root then moves by less than 1e-8 of its SE.
+# Deviance still to gain at which a search ends: a limit then moves by less than 1e-8 of its SE.
 TOLERANCE = 1e-11
 # Deviance by which the quadratic model must say that losing a column of Lambda is worse for it not to be tried.
 DEAR = 20.0
@@ -238,7 +238,7 @@ def reordered(criterion: ProfiledCriterion, term: int, first: Sequence[int]) -> 
 
 @dataclass(frozen=True, eq=False)
 class FixedSD:
-    """Searches with one standard deviation held; x holds the other parameters in the gauge, then log sigma."""
+    """Searches with one standard deviation held; x: the other parameters in the gauge, then log sigma."""
 
     order: Reordered
 
@@ -261,7 +261,7 @@ class FixedSD:
 
 @dataclass(frozen=True, eq=False)
 class FixedCorrelation:
-    """Searches with one correlation held; x holds the two scales, then the other parameters in the gauge."""
+    """Searches with one correlation held; x: the two scales, then the other parameters in the gauge."""
 
     order: Reordered
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlace import pls
-from interlace.parameters import sds_and_correlations
+from interlace.parameters import parameter_values, sds_and_correlations
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.constrained import Conditional, as_ml, held_parameters
 from interlace.profile.walk import Walk
@@ -107,8 +107,7 @@ def likelihoods(fit: PLSFit, criterion: ProfiledCriterion) -> Likelihoods:
         rows, columns = _triangle(k)
         kinds += ["sd" if r == c else "cor" for r, c in zip(rows, columns, strict=True)]
     kinds += ["sigma", *["beta"] * fit.p]
-    found = Conditional(ml.objective, np.empty(0), ml.Lambda, float(np.sqrt(ml.sigma2)), ml.beta)
-    return Likelihoods(ml, parameters(found), tuple(kinds))
+    return Likelihoods(ml, parameter_values(ml), tuple(kinds))
 
 
 def parameters(found: Conditional) -> FloatArray:

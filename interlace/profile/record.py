@@ -58,7 +58,7 @@ class Profile:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per point: ``parameter``, ``value``, ``zeta``, ``deviance``, then all the parameters there."""
+        """One row per point: ``parameter, value, zeta, deviance``, then all the parameters there."""
         rows = []
         for name, walk in self.walks.items():
             for value in self.grids[name]:

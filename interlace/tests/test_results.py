@@ -332,8 +332,3 @@ def test_repr_says_what_it_is(slopes):
         "<CrossedLMMResults REML: Reaction, 180 rows, groups Subject 18; "
         "-2 log-likelihood 1743.6283; regular>"
     )
-
-
-def test_bootstrap_of_rows_is_refused(slopes):
-    with pytest.raises(NotImplementedError, match="invalid for grouped data"):
-        slopes.bootstrap()
