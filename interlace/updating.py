@@ -24,8 +24,8 @@ class _Summand:
         return source(self.tokens)
 
     @property
-    def is_dot(self) -> bool:
-        return self.text == "."
+    def has_dot(self) -> bool:
+        return any(t.text == "." for t in self.tokens)
 
     @property
     def is_bar(self) -> bool:
@@ -70,7 +70,7 @@ def updated(formula: MixedFormula, bars: Sequence[Bar], text: str) -> MixedFormu
     kept: list[Bar] = []
     offsets: list[str] = []
     for summand in _summands(right, text):
-        if summand.is_dot:
+        if summand.has_dot:
             _refuse_minus(summand, text)
             kept += [bar for bar in bars if bar not in kept]
             offsets += formula.offsets

@@ -20,6 +20,9 @@ from interlace.resampling.simulate import add_random_part
 
 FloatArray = NDArray[np.float64]
 
+# Share of the largest variance below which there is none along a direction.
+ZERO = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Resampler:
@@ -103,17 +106,19 @@ def reflated(values: FloatArray, Sigma: FloatArray) -> FloatArray:
 
     Notes
     -----
-    Multiplied by ``A = Sigma^1/2 (Sigma^1/2 S Sigma^1/2)^-1/2 Sigma^1/2``, S being the covariance of the
-    values: the symmetric matrix with ``A S A = Sigma``, whatever the units of the columns.
+    With ``Sigma = L L'`` the values are turned into ``w = v L^-T``, multiplied by the symmetric root of the
+    inverse of their covariance, and turned back: the result follows any linear change of the columns.
     """
     centred = values - values.mean(axis=0)
-    S = centred.T @ centred / len(values)
-    root = _power(Sigma, 0.5)
-    return np.asarray(centred @ (root @ _power(root @ S @ root, -0.5) @ root))
+    variances, axes = _positive(Sigma)
+    w = centred @ (axes / np.sqrt(variances))
+    own, directions = _positive(w.T @ w / len(w))
+    whitened = w @ (directions / np.sqrt(own)) @ directions.T
+    return np.asarray(whitened @ (axes * np.sqrt(variances)).T)
 
 
-def _power(matrix: FloatArray, exponent: float) -> FloatArray:
-    """Power of a positive semidefinite matrix; zero where it is singular."""
+def _positive(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues of a positive semidefinite matrix that are not zero, (r,), and their vectors, (k, r)."""
     values, vectors = np.linalg.eigh(matrix)
-    positive = values > 1e-12 * max(float(values[-1]), 1e-300)
-    return np.asarray((vectors[:, positive] * values[positive] ** exponent) @ vectors[:, positive].T)
+    kept = values > ZERO * max(float(values.max(initial=0.0)), 1e-300)
+    return values[kept], vectors[:, kept]
