@@ -96,14 +96,14 @@ class MarginalModel(LikelihoodModel):
         return self._likelihood(reml).loglike(np.asarray(params, dtype=float), scale)
 
     def score(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
-        """Gradient of :meth:`loglike` by ``params``, by central differences.
+        """Gradient of ``loglike`` by ``params``, by central differences.
 
         Parameters
         ----------
         params : array_like of shape (k_params,)
             Fixed effects, then variances and covariances.
         scale : float, optional
-            Residual variance; see :meth:`loglike`.
+            Residual variance; see ``loglike``.
         reml : bool, default True
             Restricted likelihood or likelihood.
 
@@ -119,14 +119,14 @@ class MarginalModel(LikelihoodModel):
             )
 
     def hessian(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
-        """Second derivatives of :meth:`loglike` by ``params``, by differences.
+        """Second derivatives of ``loglike`` by ``params``, by differences.
 
         Parameters
         ----------
         params : array_like of shape (k_params,)
             Fixed effects, then variances and covariances.
         scale : float, optional
-            Residual variance; see :meth:`loglike`.
+            Residual variance; see ``loglike``.
         reml : bool, default True
             Restricted likelihood or likelihood.
 
@@ -147,7 +147,7 @@ class MarginalModel(LikelihoodModel):
         params : array_like of shape (k_params,)
             Fixed effects, then variances and covariances.
         scale : float, optional
-            Residual variance; see :meth:`loglike`.
+            Residual variance; see ``loglike``.
         reml : bool, default True
             Restricted likelihood or likelihood.
 
