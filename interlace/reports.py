@@ -66,8 +66,8 @@ class Reports(Refits):
         >>> new = {"Days": [0, 10], "Subject": ["308", "308"]}
         >>> fit.get_prediction(new).summary_frame()[["mean", "mean_se"]].round(2)
              mean  mean_se
-        0  253.66    13.87
-        1  450.33    15.27
+        0  253.66    12.25
+        1  450.33    15.85
         """
         check_new_levels(new_levels)
         return get_prediction(
