@@ -1,6 +1,11 @@
-"""Sphinx's settings: pages in Markdown, the reference made from the docstrings."""
+"""Sphinx's settings: pages that are run when they are built, the reference made from the docstrings."""
+
+import shutil
+from pathlib import Path
 
 import interlace
+
+HERE = Path(__file__).parent
 
 project = "interlace"
 author = "The interlace developers"
@@ -14,16 +19,51 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "lme4"]
+nitpicky = True  # a reference that leads nowhere is a warning, and a warning is an error
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|pandas|scipy|statsmodels|joblib|matplotlib|typing|collections)\..*"),
+]
 
 # Pages that compute are computed when the documentation is built, and an error there is an error here.
-nb_execution_mode = "cache"
+nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-myst_enable_extensions = ["dollarmath"]
+nb_execution_timeout = 120
+nb_merge_streams = True
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_heading_anchors = 3
 
+templates_path = ["_templates"]
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings name the types, in words
 numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
 
 html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["interlace.css"]
 html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "show_version_warning_banner": False,
+}
+
+
+def _benchmark_table() -> None:
+    """Copy the benchmarks' newest table to where the page on performance includes it."""
+    measured = HERE.parent / "benchmarks" / "results" / "table.md"
+    included = HERE / "_build" / "performance-table.md"
+    included.parent.mkdir(exist_ok=True)
+    if measured.exists():
+        shutil.copyfile(measured, included)
+    else:
+        included.write_text("No table yet: `make bench` makes it.\n", encoding="utf-8")
+
+
+_benchmark_table()

@@ -92,7 +92,16 @@ MAY_IMPORT = {
         "wrapper",
     },
     "many": {*BASE, "frames", "model", "model_matrix", "resampling", "variables"},
-    "__init__": {"comparison", "datasets", "diagnostics", "errors", "many", "model", "publication", "results"},
+    "__init__": {
+        "comparison",
+        "datasets",
+        "diagnostics",
+        "errors",
+        "many",
+        "model",
+        "publication",
+        "results",
+    },
 }
 
 # Libraries that have few doors, and those that the numerical room may use at all.

@@ -1,0 +1,5 @@
+library(lme4)
+library(emmeans)
+Pastes$cask <- factor(Pastes$cask)
+fm <- lmer(strength ~ cask + (1 | batch), Pastes)
+emmeans(fm, pairwise ~ cask, lmer.df = "satterthwaite")

@@ -1,0 +1,5 @@
+library(lmerTest)
+fm <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+coef(summary(fm))
+anova(fm)
+ranova(fm)
