@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interlace.design import Design
-from interlace.inference import correlations
 from interlace.names import sd_cor_names
 from interlace.pls import PLSFit, ProfiledCriterion
 
@@ -36,6 +36,22 @@ def parameter_names(design: Design) -> list[str]:
     return [*sd_cor_names(terms), "sigma", *design.xnames]
 
 
+class Estimated(Protocol):
+    """What is needed of a fit; `interlace.pls.PLSFit` has it."""
+
+    @property
+    def Sigma(self) -> tuple[FloatArray, ...]:
+        """Covariance matrix of the random effects of each term."""
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance."""
+
+    @property
+    def beta(self) -> FloatArray:
+        """Fixed effects."""
+
+
 def parameter_values(fit: PLSFit) -> FloatArray:
     """Estimates in the order of `parameter_names`.
 
@@ -49,27 +65,34 @@ def parameter_values(fit: PLSFit) -> FloatArray:
     ndarray of shape (m + 1 + p,)
         Correlations are NaN beside a standard deviation of zero.
     """
-    sigma = float(np.sqrt(fit.sigma2))
-    least = None if fit.criterion is None else least_sds(fit.criterion, sigma)
-    return np.concatenate([sds_and_correlations(fit.Sigma, least), [sigma], fit.beta])
+    sizes = None if fit.criterion is None else column_sizes(fit.criterion)
+    return parameter_table([fit], sizes)[0]
 
 
-def least_sds(criterion: ProfiledCriterion, sigma: float) -> list[FloatArray]:
-    """Standard deviations, per term, that change no response by more than rounding: they count as zero.
+def parameter_table(fits: Sequence[Estimated], sizes: Sequence[FloatArray] | None = None) -> FloatArray:
+    """Estimates of many fits of one model, in the order of `parameter_names`.
 
     Parameters
     ----------
-    criterion : ProfiledCriterion
-        It knows the size of every random effect's column.
-    sigma : float
-        Residual standard deviation.
+    fits : sequence of fits
+        At least one.
+    sizes : sequence of ndarray of shape (k,), optional
+        From `column_sizes`: tells variances that are zero but for rounding.
 
     Returns
     -------
-    list of ndarray of shape (k,)
+    ndarray of shape (len(fits), m + 1 + p)
     """
-    sizes = [np.linalg.norm(np.linalg.inv(inverse), axis=0) for inverse in criterion.relcov.term_inverses]
-    return [NEGLIGIBLE * sigma / size for size in sizes]
+    sigma = np.sqrt([fit.sigma2 for fit in fits])
+    covariances = [np.array(own) for own in zip(*(fit.Sigma for fit in fits), strict=True)]
+    least = None if sizes is None else [NEGLIGIBLE * sigma[:, None] / size for size in sizes]
+    random = sds_and_correlations(covariances, least)
+    return np.hstack([random, sigma[:, None], np.array([fit.beta for fit in fits])])
+
+
+def column_sizes(criterion: ProfiledCriterion) -> list[FloatArray]:
+    """Root mean square of each random effect's column, per term, (k,)."""
+    return [np.linalg.norm(np.linalg.inv(inverse), axis=0) for inverse in criterion.relcov.term_inverses]
 
 
 def sds_and_correlations(
@@ -79,14 +102,14 @@ def sds_and_correlations(
 
     Parameters
     ----------
-    covariances : sequence of ndarray of shape (k, k)
+    covariances : sequence of ndarray of shape (..., k, k)
         Covariance matrix of each term.
-    least : sequence of ndarray of shape (k,), optional
-        Standard deviations below these are taken as zero, see `least_sds`.
+    least : sequence of ndarray of shape (..., k), optional
+        Standard deviations below these are taken as zero.
 
     Returns
     -------
-    ndarray of shape (m,)
+    ndarray of shape (..., m)
         Correlations are NaN beside a standard deviation of zero.
 
     Examples
@@ -96,15 +119,17 @@ def sds_and_correlations(
     """
     pieces = []
     for i, Sigma in enumerate(covariances):
-        sds = np.sqrt(np.diag(Sigma))
+        sds = np.sqrt(np.einsum("...kk->...k", Sigma))
         if least is not None:
             sds = np.where(sds < least[i], 0.0, sds)
-        matrix = np.ones((1, 1))
-        if len(Sigma) > 1:
-            matrix = correlations(np.where(np.outer(sds, sds) > 0.0, Sigma, 0.0))
-        np.fill_diagonal(matrix, sds)
-        pieces.append(matrix.T[np.triu_indices(len(Sigma))])
-    return np.concatenate(pieces) if pieces else np.empty(0)
+        scale = sds[..., :, None] * sds[..., None, :]
+        matrix = np.divide(Sigma, scale, out=np.full(Sigma.shape, np.nan), where=scale > 0.0)
+        matrix = np.clip(matrix, -1.0, 1.0)
+        k = np.arange(Sigma.shape[-1])
+        matrix[..., k, k] = sds
+        columns, rows = np.triu_indices(len(k))
+        pieces.append(matrix[..., rows, columns])
+    return np.concatenate(pieces, axis=-1)
 
 
 def positions(parm: str | int | Sequence[str | int] | None, names: Sequence[str]) -> list[int]:

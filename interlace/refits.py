@@ -63,7 +63,7 @@ class Refits(EffectTests):
         """
         design = self.model.present_design()
         source = resampling.simulator(design, self.pls_fit, use_u=use_u)
-        drawn = source.draw(resampling.generators(rng, nsim))
+        drawn = source.draw(resampling.generators(resampling.seeds(rng, nsim)))
         return pd.DataFrame(drawn, index=design.index, columns=[f"sim_{j + 1}" for j in range(nsim)])
 
     def refit(self, y: Any) -> Any:

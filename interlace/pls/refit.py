@@ -14,9 +14,13 @@ import numpy as np
 from interlace.errors import OptimizationError
 
 from .basis import FixedBasis
+from .certificate import certify
 from .criterion import ProfiledCriterion
 from .crossproducts import DENSE_Z
+from .optimize import minimize
+from .relcov import null_space
 from .rows import Rows
+from .start import moment_start
 from .terms import FloatArray, SparseArray
 from .triangular import upper_solve_right
 
@@ -135,6 +139,60 @@ class TakenIn:
         )
         cp = replace(old.cp, B=B, C=C)
         return ProfiledCriterion(cp, old.relcov, old.factorization, basis, reml=old.reml)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """The part of a fit that a bootstrap keeps.
+
+    Attributes
+    ----------
+    beta : ndarray of shape (p,)
+        Fixed effects.
+    Sigma : tuple of ndarray of shape (k, k)
+        Covariance of the random effects of each term, on raw columns.
+    sigma2 : float
+        Residual variance.
+    is_singular, certified : bool
+        As in `PLSFit` and its certificate.
+    """
+
+    beta: FloatArray
+    Sigma: tuple[FloatArray, ...]
+    sigma2: float
+    is_singular: bool
+    certified: bool
+
+
+def estimates(criterion: ProfiledCriterion, start: FloatArray | None) -> Estimates:
+    """Minimise a criterion and keep the estimates only.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        What to minimise.
+    start : ndarray of shape (m,), optional
+        Theta to start from.
+
+    Returns
+    -------
+    Estimates
+    """
+    relcov, basis = criterion.relcov, criterion.basis
+    phi = moment_start(criterion.cp, relcov) if start is None else relcov.to_basis @ start
+    optimum = minimize(criterion, phi)
+    sigma2 = optimum.at.pwrss * basis.scale**2 / criterion.nu
+    blocks = relcov.term_blocks(optimum.phi)
+    raw = [inverse @ block for inverse, block in zip(relcov.term_inverses, blocks, strict=True)]
+    singular = any(null_space(block).shape[1] for block in blocks)
+    return Estimates(
+        beta=basis.beta(optimum.at.gamma),
+        Sigma=tuple(sigma2 * block @ block.T for block in raw),
+        sigma2=sigma2,
+        is_singular=singular,
+        # Inside the parameter space the search has checked all that there is.
+        certified=certify(criterion, optimum).certified if singular else optimum.converged,
+    )
 
 
 def responses(

@@ -15,20 +15,26 @@ from numpy.typing import NDArray
 
 from interlace import pls
 from interlace.errors import RankDeficiencyError
-from interlace.parameters import parameter_names, parameter_values, positions
+from interlace.parameters import (
+    column_sizes,
+    parameter_names,
+    parameter_table,
+    parameter_values,
+    positions,
+)
 from interlace.pls.basis import independent_columns
 from interlace.resampling import cases
 from interlace.resampling.intervals import acceleration, intervals
 from interlace.resampling.parallel import run
-from interlace.resampling.refit import fits, warm_start
+from interlace.resampling.refit import estimates_of, fits, warm_start
 from interlace.resampling.residual import Resampler, resampler
-from interlace.resampling.simulate import Simulator, generators, simulator
+from interlace.resampling.simulate import Simulator, generators, seeds, simulator
 
 if TYPE_CHECKING:
     from interlace.design import Design
     from interlace.model import CrossedLMM
     from interlace.pls import PLSFit
-    from interlace.pls.refit import Responses
+    from interlace.pls.refit import Estimates, Responses
     from interlace.results import CrossedLMMResults
 
 FloatArray = NDArray[np.float64]
@@ -85,12 +91,15 @@ class Engine:
     source: Simulator | Resampler | int
     statistic: Statistic | None
 
-    def __call__(self, seeds: Sequence[np.random.Generator]) -> list[Replicate]:
-        """One replicate per generator."""
+    def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Replicate]:
+        """One replicate per seed."""
+        drawing = generators(seeds)
         if isinstance(self.source, int):
-            return [self._from_cases(self.source, g) for g in seeds]
-        Y = self.source.draw(seeds)
+            return [self._from_cases(self.source, g) for g in drawing]
+        Y = self.source.draw(drawing)
         own = _with_own_factorization(self.responses)
+        if self.statistic is None:
+            return _of_estimates(estimates_of(own, Y, warm_start(self.fit)), own)
         found = fits(own, Y, warm_start(self.fit))
         return [self._replicate(fit, partial(self._responding, Y, j)) for j, fit in enumerate(found)]
 
@@ -112,11 +121,11 @@ class Engine:
 
     def _replicate(self, fit: PLSFit | Exception, model: Callable[[], CrossedLMM]) -> Replicate:
         if isinstance(fit, Exception):
-            return Replicate(None, failure=f"{type(fit).__name__}: {fit}")
+            return _failed(fit)
         try:
             values = self.evaluate(fit, model)
         except Exception as error:  # the statistic is the user's: whatever it raises is one failed replicate
-            return Replicate(None, failure=f"{type(error).__name__}: {error}")
+            return _failed(error)
         return Replicate(values, singular=fit.is_singular, certified=fit.certificate.certified)
 
     def evaluate(self, fit: PLSFit, model: Callable[[], CrossedLMM]) -> FloatArray:
@@ -134,6 +143,22 @@ class Engine:
             everyone = np.arange(design.factors[f].n_levels)
             found += [self.with_levels(f, np.delete(everyone, level)).values for level in everyone]
         return np.array([values for values in found if values is not None])
+
+
+def _failed(error: Exception) -> Replicate:
+    return Replicate(None, failure=f"{type(error).__name__}: {error}")
+
+
+def _of_estimates(found: Sequence[Estimates | Exception], responses: Responses) -> list[Replicate]:
+    """Replicates of all parameters; the table is made at once."""
+    fitted = [one for one in found if not isinstance(one, Exception)]
+    table = iter(parameter_table(fitted, column_sizes(responses.criterion)) if fitted else ())
+    return [
+        _failed(one)
+        if isinstance(one, Exception)
+        else Replicate(next(table), singular=one.is_singular, certified=one.certified)
+        for one in found
+    ]
 
 
 def _with_own_factorization(responses: Responses) -> Responses:
@@ -315,9 +340,9 @@ def bootstrap(
         statistic=statistic,
     )
     observed = _observed(engine, results)
-    seeds = generators(rng, nsim)
+    drawn = seeds(rng, nsim)
     size = max(1, min(TASK, HELD // design.X.shape[0]))
-    tasks = [seeds[start : start + size] for start in range(0, nsim, size)]
+    tasks = [drawn[start : start + size] for start in range(0, nsim, size)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         done = run(engine, tasks, n_jobs=n_jobs, progress=progress, label=f"{kind} bootstrap")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.pls.refit import Estimates, estimates
+from interlace.pls.threads import suitable_threads
 from interlace.resampling.response import response_values
 
 if TYPE_CHECKING:
-    from interlace.pls import PLSFit
+    from interlace.pls import PLSFit, ProfiledCriterion
     from interlace.pls.refit import Responses
     from interlace.results import CrossedLMMResults
     from interlace.wrapper import CrossedLMMResultsWrapper
+
+
+FloatArray = NDArray[np.float64]
+Fit = TypeVar("Fit")
 
 
 def refit(results: CrossedLMMResults, y: Any) -> CrossedLMMResultsWrapper:
@@ -38,12 +46,12 @@ def refit(results: CrossedLMMResults, y: Any) -> CrossedLMMResultsWrapper:
     return results.model.with_response(values, name).results_of(fit, ddf=results.ddf)
 
 
-def warm_start(fit: PLSFit) -> Any:
+def warm_start(fit: PLSFit) -> FloatArray | None:
     """Theta to start a refit from; None where the fit is singular, which is a saddle for other responses."""
     return None if fit.is_singular else fit.theta
 
 
-def fits(responses: Responses, Y: Any, start: Any) -> Iterator[PLSFit | Exception]:
+def fits(responses: Responses, Y: FloatArray, start: FloatArray | None) -> Iterator[PLSFit | Exception]:
     """Fits to many responses, or why there is none.
 
     Parameters
@@ -59,9 +67,23 @@ def fits(responses: Responses, Y: Any, start: Any) -> Iterator[PLSFit | Exceptio
     ------
     PLSFit or Exception
     """
+    return _each(responses, Y, partial(pls.fit_criterion, start=start))
+
+
+def estimates_of(
+    responses: Responses, Y: FloatArray, start: FloatArray | None
+) -> list[Estimates | Exception]:
+    """The same, without what only a single fit is asked for."""
+    with suitable_threads(responses.criterion.relcov.layout):
+        return list(_each(responses, Y, partial(estimates, start=start)))
+
+
+def _each(
+    responses: Responses, Y: FloatArray, fit: Callable[[ProfiledCriterion], Fit]
+) -> Iterator[Fit | Exception]:
     block = responses.take_in(Y)
     for j in range(Y.shape[1]):
         try:
-            yield pls.fit_criterion(block.criterion(j), start=start)
+            yield fit(block.criterion(j))
         except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
             yield error
