@@ -40,10 +40,12 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
 html_theme = "pydata_sphinx_theme"
+html_title = "interlace"
 html_static_path = ["_static"]
 html_css_files = ["interlace.css"]
 html_show_sourcelink = False
 html_theme_options = {
+    "header_links_before_dropdown": 8,
     "show_prev_next": True,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],

@@ -140,7 +140,7 @@ class MarginalModel(LikelihoodModel):
             return approx_hess(np.asarray(params, dtype=float), likelihood.loglike, args=(scale,))
 
     def information(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
-        """Observed information: minus :meth:`hessian`.
+        """Observed information: minus ``hessian``.
 
         Parameters
         ----------

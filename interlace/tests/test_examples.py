@@ -19,6 +19,13 @@ EXPECTED = {
     "penicillin.py": ["22.972", "Shares of the variance"],
     "pastes_nested.py": ["246.9907  written as nested", "246.9907  written out", "246.9907  by a column"],
     "reading_times.py": ["put in", "somebody else"],
+    # lmerTest's ranova: LRT 42.837; lme4's REML criterion
+    "model_comparison.py": ["42.8368", "1743.63", "one line"],
+    # the variance of lme4's fit to the other five samples
+    "influence_report.py": ["1.942", "Without sample F", "plot:"],
+    # lme4's profile of the intercepts' standard deviation begins at 14.38
+    "parallel_bootstrap.py": ["500 replicates of 6 statistics; 0 failed", "14.38"],
+    "item_scores.py": ["put in", "fully crossed (3600 combinations)", "Reliability"],
 }
 
 
