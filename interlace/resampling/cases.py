@@ -96,6 +96,7 @@ def with_levels(design: Design, factor: int, levels: Sequence[int] | IntArray) -
         weights=None if design.weights is None else design.weights[rows],
         offset=None if design.offset is None else design.offset[rows],
         index=design.index[rows],
+        positions=None,
     )
 
 
