@@ -17,15 +17,14 @@ from typing import Any
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is imported, and inherited by R
 
-import interlace
-from interlace import datasets
+import interlace  # noqa: E402
 
 HERE = Path(__file__).parent
 ROUNDS = 3
 
 
 def ours(nsim: int) -> dict[str, float]:
-    result = interlace.fit("Reaction ~ Days + (Days | Subject)", datasets.load_sleepstudy())
+    result = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
     result.bootstrap(5, rng=1, progress=False)
     start, processor = time.perf_counter(), time.process_time()
     found = result.bootstrap(nsim, rng=1, progress=False)

@@ -3,206 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interlace import pls
-from interlace.errors import RankDeficiencyError
-from interlace.parameters import (
-    column_sizes,
-    parameter_names,
-    parameter_table,
-    parameter_values,
-    positions,
-)
-from interlace.pls.basis import independent_columns
+from interlace.parameters import parameter_names, parameter_values, positions
 from interlace.resampling import cases
+from interlace.resampling.engine import Engine, Replicate, Statistic, as_series
 from interlace.resampling.intervals import acceleration, intervals
 from interlace.resampling.parallel import run
-from interlace.resampling.refit import estimates_of, fits, warm_start
 from interlace.resampling.residual import Resampler, resampler
-from interlace.resampling.simulate import Simulator, generators, seeds, simulator
+from interlace.resampling.simulate import Simulator, seeds, simulator
 
 if TYPE_CHECKING:
     from interlace.design import Design
-    from interlace.model import CrossedLMM
     from interlace.pls import PLSFit
-    from interlace.pls.refit import Estimates, Responses
     from interlace.results import CrossedLMMResults
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "cases"]
-Statistic = Callable[[Any], Any]
 
 # Replicates that are fitted as one task, and numbers of simulated responses held at a time. The split must
 # not depend on the number of workers: products of differently wide matrices differ in the last digit.
 TASK = 50
 HELD = 4_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Replicate:
-    """One refit.
-
-    Attributes
-    ----------
-    values : ndarray of shape (k,) or None
-        The statistics; None if there are none.
-    singular, certified : bool
-        State of the refit.
-    failure : str
-        Why there are no statistics; empty if there are.
-    """
-
-    values: FloatArray | None
-    singular: bool = False
-    certified: bool = True
-    failure: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Engine:
-    """Everything a worker needs to make replicates.
-
-    Attributes
-    ----------
-    model : CrossedLMM
-        The model, with its rows.
-    fit : PLSFit
-        Its fit; the criterion is in ``responses``.
-    responses : Responses
-        The rows, ready for other responses.
-    source : Simulator, Resampler or int
-        What draws responses; for cases, the position of the factor whose levels are drawn.
-    statistic : callable or None
-        Of a result; None for all parameters.
-    """
-
-    model: CrossedLMM
-    fit: PLSFit
-    responses: Responses
-    source: Simulator | Resampler | int
-    statistic: Statistic | None
-
-    def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Replicate]:
-        """One replicate per seed."""
-        drawing = generators(seeds)
-        if isinstance(self.source, int):
-            return [self._from_cases(self.source, g) for g in drawing]
-        Y = self.source.draw(drawing)
-        own = _with_own_factorization(self.responses)
-        if self.statistic is None:
-            return _of_estimates(estimates_of(own, Y, warm_start(self.fit)), own)
-        found = fits(own, Y, warm_start(self.fit))
-        return [self._replicate(fit, partial(self._responding, Y, j)) for j, fit in enumerate(found)]
-
-    def _responding(self, Y: FloatArray, j: int) -> CrossedLMM:
-        return self.model.with_response(np.ascontiguousarray(Y[:, j]), self.model.design.yname)
-
-    def _from_cases(self, factor: int, generator: np.random.Generator) -> Replicate:
-        levels = self.model.design.factors[factor].n_levels
-        return self.with_levels(factor, generator.integers(levels, size=levels))
-
-    def with_levels(self, factor: int, levels: Sequence[int] | NDArray[np.intp]) -> Replicate:
-        """Replicate for some levels of a factor."""
-        design = cases.with_levels(self.model.design, factor, levels)
-        try:
-            fit: PLSFit | Exception = _fit_design(design, self.fit)
-        except (ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError) as error:
-            fit = error
-        return self._replicate(fit, lambda: self.model.with_design(design))
-
-    def _replicate(self, fit: PLSFit | Exception, model: Callable[[], CrossedLMM]) -> Replicate:
-        if isinstance(fit, Exception):
-            return _failed(fit)
-        try:
-            values = self.evaluate(fit, model)
-        except Exception as error:  # the statistic is the user's: whatever it raises is one failed replicate
-            return _failed(error)
-        return Replicate(values, singular=fit.is_singular, certified=fit.certificate.certified)
-
-    def evaluate(self, fit: PLSFit, model: Callable[[], CrossedLMM]) -> FloatArray:
-        """Compute the statistics of a fit."""
-        if self.statistic is None:
-            return parameter_values(fit)
-        return np.asarray(as_series(self.statistic(model().results_of(fit))), dtype=float)
-
-    def left_out(self) -> FloatArray:
-        """Statistics without each level of each factor (for cases: of the factor drawn), (g, k)."""
-        design = self.model.design
-        chosen = [self.source] if isinstance(self.source, int) else range(len(design.factors))
-        found = []
-        for f in chosen:
-            everyone = np.arange(design.factors[f].n_levels)
-            found += [self.with_levels(f, np.delete(everyone, level)).values for level in everyone]
-        return np.array([values for values in found if values is not None])
-
-
-def _failed(error: Exception) -> Replicate:
-    return Replicate(None, failure=f"{type(error).__name__}: {error}")
-
-
-def _of_estimates(found: Sequence[Estimates | Exception], responses: Responses) -> list[Replicate]:
-    """Replicates of all parameters; the table is made at once."""
-    fitted = [one for one in found if not isinstance(one, Exception)]
-    table = iter(parameter_table(fitted, column_sizes(responses.criterion)) if fitted else ())
-    return [
-        _failed(one)
-        if isinstance(one, Exception)
-        else Replicate(next(table), singular=one.is_singular, certified=one.certified)
-        for one in found
-    ]
-
-
-def _with_own_factorization(responses: Responses) -> Responses:
-    """A copy whose criterion may move while another thread works on the original."""
-    old = responses.criterion
-    own = pls.ProfiledCriterion(old.cp, old.relcov, deepcopy(old.factorization), old.basis, reml=old.reml)
-    return replace(responses, criterion=own)
-
-
-def _fit_design(design: Design, fit: PLSFit) -> PLSFit:
-    if len(independent_columns(design.X)) < design.X.shape[1]:
-        raise RankDeficiencyError("the rows drawn do not identify all the fixed effects")
-    return pls.fit(
-        design.factors,
-        design.terms,
-        design.X,
-        design.y,
-        weights=design.weights,
-        offset=design.offset,
-        reml=fit.reml,
-        start=warm_start(fit),
-    )
-
-
-def as_series(value: Any) -> pd.Series:
-    """Statistics with names, from whatever a user's function returns.
-
-    Parameters
-    ----------
-    value : Series, mapping, number or sequence of numbers
-        What it returned.
-
-    Returns
-    -------
-    Series
-        Of floats.
-    """
-    if isinstance(value, pd.Series):
-        return value.astype(float)
-    if isinstance(value, Mapping):
-        return pd.Series(dict(value), dtype=float)
-    numbers = np.atleast_1d(np.asarray(value, dtype=float)).ravel()
-    names = ["statistic"] if len(numbers) == 1 else [f"statistic{i + 1}" for i in range(len(numbers))]
-    return pd.Series(numbers, index=names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +51,15 @@ class Bootstrap:
         The latter two are among the replicates.
     failures : Series
         Why the failed ones failed, by replicate.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> boot = fit.bootstrap(50, rng=1)
+    >>> boot.conf_int(parm="Days").round(1)
+            0     1
+    Days  8.8  13.7
     """
 
     kind: str
