@@ -28,6 +28,7 @@ test: .venv/ready ## run the tests
 lint: .venv/ready ## check style, format and docstrings
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) docs/check_docstrings.py
 
 format: .venv/ready ## rewrite the code in the house's format
 	@$(PY) -m ruff check --fix .

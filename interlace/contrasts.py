@@ -134,6 +134,14 @@ class ContrastTests(WaldInference):
         -------
         statsmodels.stats.contrast.ContrastResults
             Statistic, degrees of freedom, p-value.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> test = fit.wald_test("Days = 10")
+        >>> round(float(test.pvalue), 3)
+        0.762
         """
         hypotheses = None if ddf is None else self._fixed_hypotheses(r_matrix, ddf, plain=True)
         if hypotheses is None or ddf == "normal":
@@ -173,6 +181,14 @@ class ContrastTests(WaldInference):
         -------
         statsmodels.stats.contrast.ContrastResults
             F, degrees of freedom, p-value.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("strength ~ cask + (1 | batch)", interlace.datasets.load_pastes())
+        >>> test = fit.f_test("cask[T.b] = 0, cask[T.c] = 0")
+        >>> round(float(test.fvalue), 3), round(float(test.df_denom), 3)
+        (1.407, 48.0)
         """
         plain = cov_p is None and invcov is None
         hypotheses = self._fixed_hypotheses(r_matrix, ddf, plain=plain)

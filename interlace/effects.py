@@ -107,6 +107,15 @@ class EffectTests(ContrastTests):
         See Also
         --------
         anova : F tests, better in small samples.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.drop1()[["npar", "chisq", "df"]].round(3)
+                npar   chisq   df
+        <none>     6     NaN  NaN
+        Days       5  23.537  1.0
         """
         fit = as_ml(self.fit_with_criterion())
         reduced = dict(without_fixed_terms(self.model.design, self.model.data.frame, fit))
@@ -130,6 +139,15 @@ class EffectTests(ContrastTests):
         -----
         Under the hypothesis a variance lies on its boundary, so the p-values are too large, for a single
         variance by a factor of 2 (Self & Liang 1987, JASA 82).
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.ranova()[["npar", "chisq", "df"]].round(3)
+                                  npar   chisq   df
+        <none>                       6     NaN  NaN
+        Days in (Days | Subject)     4  42.837  2.0
         """
         fit = self.fit_with_criterion()
         reduced = list(without_random_terms(self.model.design, fit, reduce=reduce_terms))
@@ -209,12 +227,31 @@ class EffectTests(ContrastTests):
         return pd.Series({"marginal": shares.r2_marginal, "conditional": shares.r2_conditional})
 
     def icc(self) -> pd.Series:
-        """Intraclass correlation: random variance over random and residual (``adjusted``), or over all."""
+        """Intraclass correlation: random variance over random and residual (``adjusted``), or over all.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> penicillin = interlace.datasets.load_penicillin()
+        >>> fit = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", penicillin)
+        >>> fit.icc().round(4).to_dict()
+        {'adjusted': 0.9363, 'unadjusted': 0.9363}
+        """
         shares = self.variance_shares()
         return pd.Series({"adjusted": shares.icc_adjusted, "unadjusted": shares.icc_unadjusted})
 
     def variance_shares(self) -> VarianceShares:
-        """Variance of the response by origin: fixed, random (mean over the rows), residual."""
+        """Variance of the response by origin: fixed, random (mean over the rows), residual.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> penicillin = interlace.datasets.load_penicillin()
+        >>> fit = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", penicillin)
+        >>> shares = fit.variance_shares()
+        >>> round(shares.random, 4), round(shares.residual, 4)
+        (4.4478, 0.3024)
+        """
         design = self.model.design
         if self.model.endog is None:
             raise InferenceError(

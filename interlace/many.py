@@ -35,6 +35,16 @@ class ManyResults:
         By response; those that could not be fitted are missing.
     failures : dict of str to str
         Why they could not.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> sleep = interlace.datasets.load_sleepstudy()
+    >>> fits = interlace.fit_many("~ Days + (Days | Subject)", sleep, ["Reaction"])
+    >>> fits.models[["nobs", "sigma"]].round(3)
+              nobs   sigma
+    response
+    Reaction   180  25.592
     """
 
     results: Mapping[str, Any]

@@ -77,8 +77,8 @@ class CrossedLMM(MarginalModel):
 
     See Also
     --------
-    CrossedLMM.from_formula : the same from a formula and a data frame.
-    interlace.fit : formula, data and estimates in one call.
+    CrossedLMM.from_formula : The same from a formula and a data frame.
+    interlace.fit : Formula, data and estimates in one call.
 
     References
     ----------
@@ -270,6 +270,14 @@ class CrossedLMM(MarginalModel):
         -------
         dict of str to list of int
             In the model's order; without a formula every column is a term of its own.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> pastes = interlace.datasets.load_pastes()
+        >>> model = interlace.CrossedLMM.from_formula("strength ~ cask + (1 | batch)", pastes)
+        >>> model.term_columns()
+        {'Intercept': [0], 'cask': [1, 2]}
         """
         position = {name: j for j, name in enumerate(self.exog_names)}
         columns = self.data.design_info.column_names
@@ -324,17 +332,17 @@ class CrossedLMM(MarginalModel):
         CrossedLMMResults
             In statsmodels' wrapper, which labels arrays. The model itself is not changed.
 
+        Raises
+        ------
+        OptimizationError
+            If the likelihood has no maximum, for instance when the response has no residual variation.
+
         Warns
         -----
         SingularFitWarning
             Once, if a variance is estimated as 0 or a covariance matrix as singular: a correct answer.
         ConvergenceWarning
             If the optimum could not be certified.
-
-        Raises
-        ------
-        OptimizationError
-            If the likelihood has no maximum, for instance when the response has no residual variation.
 
         Examples
         --------
@@ -487,7 +495,7 @@ def fit(
         ``"y ~ x + (1 + x | g)"``.
     data : DataFrame or dict of arrays
         The columns.
-    groups, random
+    groups, random : str or sequence of str, optional
         Random-effects terms outside the formula, see :meth:`CrossedLMM.from_formula`.
     method : {"REML", "ML"}, default "REML"
         Restricted maximum likelihood or maximum likelihood.

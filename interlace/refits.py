@@ -260,6 +260,14 @@ class Refits(EffectTests):
         DataFrame
             Columns 0 and 1: lower and upper limits. (An array from the unwrapped object for "wald".) A
             profile that reaches the end of a parameter's range says so in ``.attrs["notes"]``.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.conf_int(method="profile", parm="sd_Days|Subject").round(3)
+                             0      1
+        sd_Days|Subject  3.801  8.753
         """
         chosen = parm if cols is None else list(cols)
         if method != "bootstrap" and bootstrap:

@@ -126,6 +126,14 @@ class Reports(Refits):
         DataFrame
             ``nobs, sigma, loglik, aic, bic``, ``remlcrit`` or ``deviance``, ``df_residual``,
             ``is_singular``, ``converged``.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.glance()[["nobs", "sigma", "remlcrit"]].round(3)
+           nobs   sigma  remlcrit
+        0   180  25.592  1743.628
         """
         return tidying.glance(self)
 
@@ -141,6 +149,15 @@ class Reports(Refits):
         -------
         DataFrame
             A copy of the rows used, with ``.fitted``, ``.resid``, ``.hat``, ``.cooksd`` and ``.fixed``.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.augment()[["Days", ".fitted", ".resid"]].head(2).round(2)
+           Days  .fitted  .resid
+        0     0   253.66   -4.10
+        1     1   273.33  -14.63
         """
         return tidying.augment(self, data)
 

@@ -62,6 +62,26 @@ class CrossedLMMResults(Publication, Reports):
         Residual variance.
     pls_fit : PLSFit
         The numbers behind everything here, in lme4's notation.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit
+    <CrossedLMMResults REML: Reaction, 180 rows, groups Subject 18; -2 log-likelihood 1743.6283; regular>
+    >>> round(fit.sigma, 3), fit.theta.round(4).tolist()
+    (25.592, [0.9667, 0.0152, 0.2309])
+    >>> fit.varcov["Subject"].round(2)
+                 (Intercept)   Days
+    (Intercept)       612.09   9.60
+    Days                9.60  35.07
+    >>> fit.random_effects["Subject"].head(2).round(2)
+             (Intercept)  Days
+    Subject
+    308             2.26  9.20
+    309           -40.40 -8.62
+    >>> fit.is_singular, fit.converged, fit.dropped
+    (False, True, ())
     """
 
     model: CrossedLMM
@@ -281,6 +301,13 @@ class CrossedLMMResults(Publication, Reports):
         ------
         ValueError
             If there are several factors and none is named.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.random_effects_by_group()["308"].round(2).to_dict()
+        {'(Intercept)': 2.26, 'Days': 9.2}
         """
         if factor is None and len(self.random_effects) > 1:
             raise ValueError(
@@ -426,7 +453,29 @@ class CrossedLMMResults(Publication, Reports):
     # ---- Diagnostics ----------------------------------------------------------------------------
 
     def hlm_resid(self, level: Any = 1, **options: Any) -> pd.DataFrame:
-        """Residuals of the observations or of a factor's random effects; see :func:`interlace.hlm_resid`."""
+        """Residuals of the observations or of a factor's random effects; see :func:`interlace.hlm_resid`.
+
+        Parameters
+        ----------
+        level : 1 or str, default 1
+            1 for the observations, or a grouping factor.
+        **options
+            ``standardize``, ``include_ls``, ``kind``, ``nsim`` and ``rng`` of the function.
+
+        Returns
+        -------
+        DataFrame
+            One row per observation or level.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.hlm_resid()[[".resid", ".mar.resid"]].head(2).round(2)
+           .resid  .mar.resid
+        0   -4.10       -1.85
+        1  -14.63       -3.17
+        """
         return diagnostics.hlm_resid(self, level, **options)
 
     def get_influence(self, level: Any = 1) -> diagnostics.CrossedLMMInfluence:
@@ -441,11 +490,44 @@ class CrossedLMMResults(Publication, Reports):
         -------
         interlace.diagnostics.CrossedLMMInfluence
             With ``cooks_distance``, ``dfbetas``, ``summary_frame()``, ``plot_influence()`` and others.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.get_influence(level="Subject").summary_frame().head(2).round(2)
+                 dfb_Intercept  dfb_Days  cooks_d  dffits  cov_ratio  hat_diag
+        Subject
+        308               0.06     -0.42     0.09    0.42       1.12      0.16
+        309               0.39      0.30     0.15    0.53       1.12      0.16
         """
         return diagnostics.CrossedLMMInfluence(self, level)
 
     def plot(self, kind: str = "resid", ax: Any = None, **options: Any) -> Any:
-        """Draw a diagnostic picture and return the Figure; see :func:`interlace.diagnostics.plot`."""
+        """Draw a diagnostic picture and return the Figure; see :func:`interlace.diagnostics.plot`.
+
+        Parameters
+        ----------
+        kind : str, default "resid"
+            "resid", "qq", "scale-location", "quantile", "ranef", "caterpillar", "ranef-pairs" or
+            "influence".
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **options
+            ``factor=`` and ``effect=`` for random effects, ``level=`` for "influence", ``nsim=`` and
+            ``rng=`` for "quantile".
+
+        Returns
+        -------
+        Figure
+            Not shown: a notebook does it, and ``savefig`` writes it.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> figure = fit.plot("resid")
+        """
         return diagnostics.plot(self, kind, ax=ax, **options)
 
     # ---- Presentation and storage ---------------------------------------------------------------
@@ -480,6 +562,15 @@ class CrossedLMMResults(Publication, Reports):
         -------
         statsmodels.iolib.summary2.Summary
             Prints as text; ``as_html()`` and ``as_latex()`` for the rest.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> print(fit.summary().tables[1].iloc[:2, :4])
+                     Coef. Std.Err.    df       t
+        Intercept  251.405    6.825  17.0  36.838
+        Days        10.467    1.546  17.0   6.771
         """
         return build_summary(
             self,
@@ -496,6 +587,14 @@ class CrossedLMMResults(Publication, Reports):
 
         ``summary()``, ``conf_int()``, ``random_effects`` and ``predict`` for new data go on working; fitted
         values and residuals do not.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.remove_data()
+        >>> fit.predict({"Days": [3], "Subject": ["308"]}).round(2).tolist()
+        [312.66]
         """
         self._settle()
         for name in ROW_ATTRIBUTES:

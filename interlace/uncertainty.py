@@ -42,6 +42,15 @@ class PredictionResults:
         Variance of ``predicted_mean`` minus the quantity predicted.
     var_obs : Series
         Variance of ``predicted_mean`` minus a new observation.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> prediction = fit.get_prediction({"Days": [5], "Subject": ["308"]})
+    >>> prediction.conf_int(obs=True).round(1)
+       lower  upper
+    0  299.4  404.6
     """
 
     predicted_mean: pd.Series

@@ -105,6 +105,15 @@ class WaldInference(LikelihoodModelResults):
         ndarray
             Zero between fixed effects and variance parameters (they are asymptotically independent); NaN for
             variance parameters on the boundary, except where a contrast gives them no weight.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.cov_params().iloc[:2, :2].round(3)
+                   Intercept   Days
+        Intercept     46.575 -1.451
+        Days          -1.451  2.389
         """
         if r_matrix is None or column is not None:
             return super().cov_params(r_matrix=r_matrix, column=column, scale=scale, cov_p=cov_p, other=other)
@@ -250,6 +259,15 @@ class WaldInference(LikelihoodModelResults):
         -------
         statsmodels.stats.contrast.WaldTestResults
             Its ``table`` has one line per test.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("strength ~ cask + (1 | batch)", interlace.datasets.load_pastes())
+        >>> fit.wald_test_terms().table.round(3)
+                   statistic  pvalue  df_constraint
+        Intercept   5010.637   0.000              1
+        cask           2.814   0.245              2
         """
         identity = np.eye(self.k_fe)
         terms = [(name, identity[columns]) for name, columns in self.model.term_columns().items()]

@@ -50,6 +50,16 @@ class CaseDeletion:
         Why there is no fit, for the cases without one.
     full_fixed_effects, full_cov_params, full_variance_components : Series, ndarray, Series
         The same of the fit to all rows.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", interlace.datasets.load_penicillin())
+    >>> deletion = interlace.case_delete(fit, "sample", delete="F")
+    >>> deletion.dfbetas.round(3)
+            Intercept
+    sample
+    F           0.931
     """
 
     level: str

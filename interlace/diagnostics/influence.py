@@ -72,8 +72,10 @@ def hlm_influence(
         Leverages to add: some of overall, fixef, ranef, ranef.uc.
     data : DataFrame, optional
         Put its columns before the measures, row by row; for observations only.
-    n_jobs, progress
-        For exact deletion; see `case_delete`.
+    n_jobs : int, default 1
+        Processes for exact deletion; needs joblib.
+    progress : bool, default True
+        Show a progress bar for it, on a terminal that has tqdm.
 
     Returns
     -------
@@ -222,8 +224,12 @@ def mdffits(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd.
 
     Parameters
     ----------
-    results, level, method
-        As for `cooks_distance`.
+    results : CrossedLMMResults or CaseDeletion
+        A fitted model, or what `case_delete` returned for one.
+    level : 1, str, Series or array, default 1
+        The cases; see `hlm_influence`.
+    method : {"one-step", "exact"}, default "one-step"
+        Variance components held fixed or estimated again.
 
     Returns
     -------
@@ -245,8 +251,12 @@ def covratio(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd
 
     Parameters
     ----------
-    results, level, method
-        As for `cooks_distance`.
+    results : CrossedLMMResults or CaseDeletion
+        A fitted model, or what `case_delete` returned for one.
+    level : 1, str, Series or array, default 1
+        The cases; see `hlm_influence`.
+    method : {"one-step", "exact"}, default "one-step"
+        Variance components held fixed or estimated again.
 
     Returns
     -------
@@ -268,8 +278,12 @@ def covtrace(results: Any, level: Any = 1, *, method: Method = "one-step") -> pd
 
     Parameters
     ----------
-    results, level, method
-        As for `cooks_distance`.
+    results : CrossedLMMResults or CaseDeletion
+        A fitted model, or what `case_delete` returned for one.
+    level : 1, str, Series or array, default 1
+        The cases; see `hlm_influence`.
+    method : {"one-step", "exact"}, default "one-step"
+        Variance components held fixed or estimated again.
 
     Returns
     -------
@@ -295,8 +309,10 @@ def rvc(results: Any, level: Any = 1, *, n_jobs: int = 1, progress: bool = True)
         A fitted model (it is refitted without each case), or what `case_delete` returned for one.
     level : 1, str, Series or array, default 1
         The cases; see `hlm_influence`.
-    n_jobs, progress
-        As for `case_delete`.
+    n_jobs : int, default 1
+        Processes; needs joblib.
+    progress : bool, default True
+        Show a progress bar, on a terminal that has tqdm.
 
     Returns
     -------

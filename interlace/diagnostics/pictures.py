@@ -75,11 +75,17 @@ def dotplot_diag(
 
     See Also
     --------
-    interlace.diagnostics.dotplot_frame : the numbers.
+    interlace.diagnostics.dotplot_frame : The numbers.
 
     References
     ----------
     Loy & Hofmann (2014), Journal of Statistical Software 56(5).
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> figure = interlace.dotplot_diag(interlace.cooks_distance(fit, "Subject"))
     """
     frame = dotplot_frame(x, name, cutoff=cutoff, index=index)
     return dotplot_figure(frame, title=TITLES.get(name, name), ax=ax)
@@ -119,7 +125,13 @@ def compare_influence(
 
     See Also
     --------
-    interlace.compare_influence_frame : the numbers.
+    interlace.compare_influence_frame : The numbers.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> figure = interlace.compare_influence(fit, "Days", method="one-step")
     """
     frame = compare_influence_frame(results, parameter, level=level, method=method, n_jobs=n_jobs)
     design, fit = unpack(results)
@@ -197,6 +209,12 @@ def plot(results: Any, kind: str = "resid", *, ax: Any = None, **options: Any) -
         If there is no such kind, or it takes no such option.
     ImportError
         Without matplotlib.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> figure = fit.plot("caterpillar")
     """
     if kind not in KINDS:
         raise DesignError(f"kind={kind!r}; wanted one of {sorted(KINDS)!r}")

@@ -89,6 +89,15 @@ def residual_frame(results: Any) -> pd.DataFrame:
     -------
     DataFrame
         Columns fitted, resid, studentized and scale (root of the absolute studentized residual).
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.diagnostics.residual_frame(fit).head(2).round(2)
+       fitted  resid  studentized  scale
+    0  253.66  -4.10        -0.18   0.43
+    1  273.33 -14.63        -0.63   0.79
     """
     design, fit = unpack(results)
     fitted = conditional_fit(design, fit, fixed_part(design.X, fit.beta, design.offset))
@@ -116,6 +125,15 @@ def qq_frame(values: Any, distribution: Literal["normal", "uniform"] = "normal")
     -------
     DataFrame
         Columns theoretical and sample, indexed by the labels of the values.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> interlace.diagnostics.qq_frame([0.3, -1.2, 0.8]).round(2)
+       theoretical  sample
+    1        -0.97    -1.2
+    0         0.00     0.3
+    2         0.97     0.8
     """
     ordered = pd.Series(values, dtype=float).dropna().sort_values(kind="stable")
     position = (np.arange(len(ordered)) + 0.5) / max(len(ordered), 1)
@@ -143,6 +161,15 @@ def ranef_frame(results: Any, factor: str | None = None, effect: str | None = No
     ------
     DesignError
         If nothing has these names.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> interlace.diagnostics.ranef_frame(fit, effect="Days")[["level", "mode", "sd"]].head(2).round(2)
+      level   mode   sd
+    0   335 -10.75  2.3
+    1   309  -8.62  2.3
     """
     design, fit = unpack(results)
     parts = []

@@ -38,6 +38,16 @@ class EstimatedMarginalMeans:
         Fixed effects.
     method : Approximation
         Standard errors and degrees of freedom.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("strength ~ cask + (1 | batch)", interlace.datasets.load_pastes())
+    >>> fit.emmeans("cask").contrasts().round(3)[["contrast", "estimate", "p_value"]]
+      contrast  estimate  p_value
+    0    a - b    -0.850    0.584
+    1    a - c    -1.425    0.228
+    2    b - c    -0.575    0.780
     """
 
     frame: pd.DataFrame

@@ -46,6 +46,16 @@ class Profile:
     References
     ----------
     Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1), section 5.1.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> profile = fit.profile("sigma")
+    >>> profile.table[["value", "zeta", "deviance"]].iloc[[0, 8]].round(3)
+        value   zeta  deviance
+    0  22.153 -2.572  1758.556
+    8  25.592  0.000  1751.939
     """
 
     estimates: pd.Series

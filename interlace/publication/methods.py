@@ -32,6 +32,7 @@ class Publication:
         Returns
         -------
         str
+            A paragraph without line breaks.
 
         Examples
         --------
@@ -55,6 +56,7 @@ class Publication:
         Returns
         -------
         str
+            A ``table`` environment.
 
         Examples
         --------
@@ -78,6 +80,7 @@ class Publication:
         Returns
         -------
         str
+            A ``<table>``.
 
         Examples
         --------
@@ -101,6 +104,7 @@ class Publication:
         Returns
         -------
         str
+            A table under a title in bold.
 
         Examples
         --------

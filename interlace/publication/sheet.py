@@ -33,6 +33,12 @@ class Part:
         Headings of the columns after the first.
     rows : tuple of tuple of str
         Label and cells, one more than ``columns``.
+
+    Examples
+    --------
+    >>> from interlace.publication import Part
+    >>> Part("Sizes", ("N",), (("plate", "24"),)).columns
+    ('N',)
     """
 
     title: str
