@@ -192,9 +192,9 @@ def term_basis(term: RandomTerm, weights: FloatArray | None) -> FloatArray:
     scale[scale == 0.0] = 1.0
     if k == 1:
         return np.diag(scale)
-    (upper,) = linalg.qr(Xi[:, ::-1] / (scale[::-1] * np.sqrt(n)), mode="r", check_finite=False)
+    upper = np.linalg.qr(Xi[:, ::-1] / (scale[::-1] * np.sqrt(n)), mode="r")
     lower = upper[:k, :k][::-1, ::-1] * scale  # reversing rows and columns turns upper into lower
-    pivots = np.abs(np.diagonal(lower))
-    if lower.shape != (k, k) or (pivots < DEPENDENT * scale).any():
+    pivots = np.diagonal(lower)
+    if lower.shape != (k, k) or (np.abs(pivots) < DEPENDENT * scale).any():
         return np.diag(scale)  # redundant columns: only their scale can be settled
-    return np.asarray(lower * np.sign(np.diagonal(lower))[:, None])
+    return np.asarray(lower * np.sign(pivots)[:, None])
