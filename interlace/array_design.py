@@ -128,7 +128,7 @@ def design_from_arrays(
     ['g', 'h']
     """
     grouping = _grouping_columns(groups)
-    index = _common_index((endog, exog, groups), len(endog))
+    index = _common_index((endog, exog, groups, exog_re), len(endog))
     n = len(index)
     response = _matrix(endog, n, "endog", stem="y")
     if response.values.shape[1] != 1:
@@ -180,20 +180,24 @@ def _matrix(given: Any, n: int, what: str, *, stem: str, constant: str = "") -> 
     columns = (
         [plain(given[name]) for name in given.columns] if named else list(np.atleast_2d(np.asarray(given).T))
     )
-    try:
-        values = (
-            np.column_stack([np.asarray(c, dtype=float) for c in columns]) if columns else np.empty((n, 0))
-        )
-    except (TypeError, ValueError) as error:
-        raise DesignError(
-            f"{what} holds values that are not numbers ({error}); code categories first, or use a formula"
-        ) from error
-    values = np.column_stack(columns) if columns else np.empty((n, 0))
+    numbers = [_real_numbers(column, what) for column in columns]
+    values = np.column_stack(numbers) if numbers else np.empty((n, 0))
     if len(values) != n:
         raise DesignError(f"{what} has {len(values)} rows and endog has {n}; wanted the same number")
     if named:
         return _Matrix(values, NamedColumns(tuple(map(str, given.columns)), {}))
     return _Matrix(values, _made_up_names(values, stem, constant))
+
+
+def _real_numbers(column: Any, what: str) -> FloatArray:
+    try:
+        if np.asarray(column).dtype.kind == "c":
+            raise TypeError("they are complex")
+        return np.asarray(column, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DesignError(
+            f"{what} holds values that are not numbers ({error}); code categories first, or use a formula"
+        ) from error
 
 
 def _made_up_names(values: FloatArray, stem: str, constant: str) -> NamedColumns:
@@ -211,7 +215,10 @@ def _made_up_names(values: FloatArray, stem: str, constant: str) -> NamedColumns
 
 def _common_index(given: Sequence[Any], n: int) -> pd.Index:
     """Index of the pandas objects among the arrays, which must agree."""
-    indices = [thing.index for thing in given if isinstance(thing, pd.Series | pd.DataFrame)]
+    if n == 0:
+        raise DesignError("endog has no rows; wanted one number per row")
+    tables = [part for thing in given for part in (thing.values() if isinstance(thing, dict) else (thing,))]
+    indices = [table.index for table in tables if isinstance(table, pd.Series | pd.DataFrame)]
     if not indices:
         return pd.RangeIndex(n)
     if any(len(index) == n and not index.equals(indices[0]) for index in indices):
@@ -221,8 +228,8 @@ def _common_index(given: Sequence[Any], n: int) -> pd.Index:
 
 def _grouping_columns(groups: Any) -> dict[str, Any]:
     """Grouping columns by name; without names ``group``, or ``group1, group2, ...``."""
-    if groups is None:
-        raise DesignError("groups=None; wanted the grouping columns: a frame, a Series or an array")
+    if groups is None or isinstance(groups, str):
+        raise DesignError(f"groups={groups!r}; wanted the grouping columns: a frame, a Series or an array")
     if isinstance(groups, pd.Series):
         return {"group" if groups.name is None else str(groups.name): groups}
     if isinstance(groups, Mapping | pd.DataFrame) or hasattr(groups, "to_pandas"):
@@ -239,7 +246,11 @@ def _grouping_columns(groups: Any) -> dict[str, Any]:
 def _frame(grouping: Mapping[str, Any], fixed: _Matrix, index: pd.Index) -> pd.DataFrame:
     """One frame with the grouping columns and those of exog."""
     n = len(index)
+    if not grouping:
+        raise DesignError("groups has no columns; wanted at least one")
     wrong = {name: len(column) for name, column in grouping.items() if len(column) != n}
+    if len(wrong) == n:
+        raise DesignError(f"groups has {n} columns, as many as endog has rows; give its transpose, or a dict")
     if wrong:
         raise DesignError(f"columns of groups have other lengths than endog ({n}): {wrong}")
     plain_columns = {name: getattr(column, "array", column) for name, column in grouping.items()}

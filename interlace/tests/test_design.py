@@ -724,6 +724,16 @@ def test_arrays_give_what_a_formula_gives():
         assert dense_Z(design) == dense_Z(by_formula)
 
 
+def test_arrays_of_any_kind_of_number_become_floats():
+    counts, flags = np.round(DATA["y"] * 10).astype(int), DATA[["x"]] > 0
+    for kind in (object, bool, int, "float32"):
+        for exog in (flags.astype(kind), flags.astype(kind).to_numpy()):
+            design = design_from_arrays(counts.astype(object).to_numpy(), exog, groups=DATA["g"])
+            assert (design.y.dtype, design.X.dtype) == (float, float)
+            np.testing.assert_array_equal(design.y, counts)
+            np.testing.assert_array_equal(design.X, flags)
+
+
 def test_names_of_arrays():
     design = design_from_arrays(DATA["y"], DATA[["x"]], groups=DATA["g"])
     assert (design.yname, design.xnames, design.factor_labels[0].name) == ("y", ("x",), "g")
@@ -780,6 +790,13 @@ def test_designs_of_arrays_are_stored_and_applied():
     ("options", "message"),
     [
         ({"groups": None}, "groups=None; wanted the grouping columns"),
+        ({"groups": "g"}, "groups='g'; wanted the grouping columns"),
+        ({"groups": DATA[[]]}, "groups has no columns"),
+        ({"groups": [list(DATA["g"]), list(DATA["h"])]}, "groups has 80 columns, as many as endog has rows"),
+        ({"groups": {"g": DATA["g"].iloc[::-1]}}, "the indices of endog, exog and groups differ"),
+        ({"exog_re": {"g": DATA[["x"]].iloc[::-1]}}, "the indices of endog, exog and groups differ"),
+        ({"endog": np.array([]), "exog": None}, "endog has no rows"),
+        ({"endog": DATA["y"].to_numpy() + 1j}, "endog holds values that are not numbers"),
         (
             {"groups": DATA["g"][:5].to_numpy()},
             "columns of groups have other lengths than endog (80): {'group': 5}",
