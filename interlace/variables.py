@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from patsy.eval import EvalEnvironment, EvalFactor
 
 from .errors import DesignError, FormulaError, UnknownColumnError
-from .frames import Columns, plain, suggestion
+from .frames import Columns, missing_rows, plain, suggestion
 from .storage import check_restored, names_in, restored_state, stored_state
 
 FloatArray = NDArray[np.float64]
@@ -149,13 +149,37 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
     try:
         ast.parse(code.strip(), mode="eval")
         for which in range(factor.memorize_passes_needed(state, env)):
-            factor.memorize_chunk(state, which, columns)
+            factor.memorize_chunk(_without_gaps(state), which, columns)
             factor.memorize_finish(state, which)
     except SyntaxError as error:
         raise FormulaError(f'"{code}" is not a Python expression: {error.msg}') from error
     except patsy.PatsyError as error:
         raise _explained(code, columns, env, error) from error
     return state
+
+
+def _without_gaps(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "transforms": {name: _CompleteRows(t) for name, t in state["transforms"].items()}}
+
+
+class _CompleteRows:
+    """A transformation that learns its means and knots from the rows in which its arguments have values."""
+
+    def __init__(self, transform: Any) -> None:
+        self._transform = transform
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transform, name)
+
+    def memorize_chunk(self, *arguments: Any, **options: Any) -> None:
+        sizes = [np.shape(argument)[:1] for argument in arguments]
+        by_row = [size == sizes[0] != () for size in sizes]
+        gaps = [missing_rows(argument) for argument, rows in zip(arguments, by_row, strict=True) if rows]
+        if gaps and np.any(gaps):
+            complete = ~np.any(gaps, axis=0)
+            taken = zip(arguments, by_row, strict=True)
+            arguments = tuple(np.asarray(a)[complete] if rows else a for a, rows in taken)
+        self._transform.memorize_chunk(*arguments, **options)
 
 
 def _evaluated(factor: EvalFactor, state: dict[str, Any], columns: Mapping[str, Any]) -> Any:

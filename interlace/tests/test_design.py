@@ -706,6 +706,22 @@ def test_functions_that_cannot_be_stored_do_not_lose_the_design():
         apply_design(again, DATA)
 
 
+@pytest.mark.parametrize("code", ["center(x)", "standardize(x)", "bs(x, df=4)", "center(x) * f"])
+def test_transformations_learn_from_the_rows_that_have_values(code):
+    gaps = DATA.assign(x=DATA["x"].mask(np.arange(N) % 9 == 4))
+    formula = f"y ~ {code} + (0 + {code} | h)"
+    design, complete = build(formula, gaps), build(formula, gaps.dropna(subset="x"))
+    np.testing.assert_array_equal(design.X, complete.X)
+    np.testing.assert_array_equal(design.terms[0].Xi, complete.terms[0].Xi)
+    assert np.isnan(apply_design(design, gaps, factors=()).X).any(axis=1).sum() == design.n_dropped > 0
+
+
+def test_transformations_learn_from_what_their_argument_is_not_what_its_columns_are():
+    gaps = DATA.assign(x=DATA["x"].mask(np.arange(N) % 9 == 4))
+    filled = gaps["x"].fillna(0)
+    np.testing.assert_allclose(build("y ~ center(x.fillna(0)) + (1 | g)", gaps).X[:, 1], filled - filled.mean())
+
+
 # ---- arrays ----------------------------------------------------------------------------------
 
 
