@@ -176,9 +176,7 @@ def absorbed(A: FloatArray, Lambda: FloatArray) -> tuple[FloatArray, float]:
         square = float(Lambda[0, 0]) ** 2
         M = square * A + 1.0
         return square / M, float(np.log(M).sum())
-    M = Lambda.T @ A @ Lambda
-    M[:, range(len(Lambda)), range(len(Lambda))] += 1.0
-    L = np.linalg.cholesky(M)
+    L = np.linalg.cholesky(Lambda.T @ A @ Lambda + np.eye(len(Lambda)))
     pivots = np.diagonal(L, axis1=1, axis2=2)
     half = np.linalg.inv(L) @ Lambda.T  # a square keeps the digits that inv(M) loses where Lambda is large
     return half.transpose(0, 2, 1) @ half, float(2.0 * np.log(pivots).sum())

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.linalg import lapack
 
 from interlace.errors import OptimizationError
 
@@ -31,6 +32,8 @@ NEARLY_SINGULAR = 1e-2
 ROUNDING_COST = 1e-9
 # Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian.
 LOCAL = 0.1
+# Share of the analytic curvature, in any direction, below which a secant's is not believed.
+CREDIBLE = 0.1
 # Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
 PATIENCE = 3
 STRIDE = 1e-4
@@ -181,8 +184,9 @@ class _Search:
             return new
         found = [axes(block) for block in relcov.of_terms(new.Lambda)]
         gauge = relcov.of_factors([U for U, _ in found])
-        triangles = [np.diag(s) for _, s in found]
-        return replace(new, phi=relcov.pack(triangles), gauge=gauge, Psi=relcov.of_factors(triangles))
+        phi = np.zeros(relcov.m)
+        phi[relcov.diagonal] = np.concatenate([s for _, s in found])
+        return replace(new, phi=phi, gauge=gauge, Psi=relcov.Lambda(phi))
 
 
 def minimize(
@@ -319,10 +323,9 @@ def _symmetric_rank_one(
     along = float(missed @ step)
     if abs(along) < 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
         return secant
-    updated = secant + np.outer(missed, missed) / along
-    if np.linalg.eigvalsh(now.hessian + updated)[0] < 0.1 * np.linalg.eigvalsh(now.hessian)[0]:
-        return secant  # a curvature that far from the analytic one is not to be believed
-    return np.asarray(updated)
+    updated = secant + missed[:, None] * (missed / along)
+    _, not_definite = lapack.dpotrf((1.0 - CREDIBLE) * now.hessian + updated, clean=0)
+    return secant if not_definite else np.asarray(updated)
 
 
 def _round_to_boundary(search: _Search) -> None:
