@@ -192,7 +192,7 @@ def term_basis(term: RandomTerm, weights: FloatArray | None) -> FloatArray:
     scale[scale == 0.0] = 1.0
     if k == 1:
         return np.diag(scale)
-    upper = np.linalg.qr(Xi[:, ::-1] / (scale[::-1] * np.sqrt(n)), mode="r")
+    upper = np.asarray(np.linalg.qr(Xi[:, ::-1] / (scale[::-1] * np.sqrt(n)), mode="r"))
     lower = upper[:k, :k][::-1, ::-1] * scale  # reversing rows and columns turns upper into lower
     pivots = np.diagonal(lower)
     if lower.shape != (k, k) or (np.abs(pivots) < DEPENDENT * scale).any():

@@ -170,7 +170,7 @@ def test_order_of_terms_does_not_matter(data):
 
 
 def test_the_better_of_two_minima_is_found():
-    # One level has a single row. lme4 1.1-31: deviance 62.8056 at theta = 1.03, a minimum, and 62.2512 at theta = 0.
+    # One level has a single row. lme4 1.1-31: deviance 62.8056 at theta = 1.03, a minimum; 62.2512 at 0.
     y = [2.9, 0.3, 0.8, -1.3, 0.4, -1.2, -0.4, -1.5, -0.4, -0.5, 0.4, 0.6]
     y += [-2.3, -0.6, -0.9, -0.2, -0.6, 0.7, 0.5, 0.5, 0.1, 1.1, -2.1, -0.3]
     x = [-1.7, 0.3, -0.8, 0.5, 0.0, 0.0, 0.6, 0.8, 0.0, -1.0, 0.3, -1.2]
