@@ -3,6 +3,11 @@
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
 import interlace
 
 HERE = Path(__file__).parent
@@ -17,7 +22,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
 ]
 exclude_patterns = ["_build", "lme4"]
 nitpicky = True  # a reference that leads nowhere is a warning, and a warning is an error
@@ -35,15 +39,18 @@ myst_heading_anchors = 3
 
 templates_path = ["_templates"]
 autosummary_generate = True
+toc_object_entries = False
 autodoc_typehints = "none"  # the docstrings name the types, in words
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "interlace"
 html_static_path = ["_static"]
 html_css_files = ["interlace.css"]
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("index", "install", "for-*")}  # these have no pages below them
 html_theme_options = {
     "header_links_before_dropdown": 8,
     "show_prev_next": True,
@@ -69,3 +76,22 @@ def _benchmark_table() -> None:
 
 
 _benchmark_table()
+
+
+# Formulas are written as MathML when the site is built: browsers show it without a script from elsewhere.
+
+
+def _inline(translator: HTML5Translator, node: nodes.math) -> None:
+    translator.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
+    translator.body.append(translator.starttag(node, "div", CLASS="math"))
+    translator.body.append(convert(node.astext().strip(), display="block") + "</div>")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Register the MathML writer."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
