@@ -190,9 +190,9 @@ def _matrix(given: Any, n: int, what: str, *, stem: str, constant: str = "") -> 
 
 
 def _real_numbers(column: Any, what: str) -> FloatArray:
+    if np.asarray(column).dtype.kind == "c":
+        raise DesignError(f"{what} holds complex numbers; wanted real ones")
     try:
-        if np.asarray(column).dtype.kind == "c":
-            raise TypeError("they are complex")
         return np.asarray(column, dtype=float)
     except (TypeError, ValueError) as error:
         raise DesignError(
