@@ -21,9 +21,6 @@ Missing = Literal["drop", "raise", "none"]
 # What pandas raises for a subset that does not fit (an unknown name in a query is a NameError).
 _UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
 
-# What pandas raises for a subset that does not fit (an undefined name of a query is a NameError).
-_UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
-
 
 def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None:
     """Positions of the rows that ``subset=`` asks for.
@@ -63,6 +60,11 @@ def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None
         ) from error
     if len(rows) == 0:
         raise DesignError("subset= leaves no rows")
+    if len(np.unique(rows)) < len(rows):
+        raise DesignError(
+            "subset= asks for some rows more than once; wanted each label once, "
+            "or if it says yes or no for each row by 1 and 0, give booleans"
+        )
     return np.asarray(rows, dtype=np.intp)
 
 
@@ -78,7 +80,11 @@ def _queried(frame: pd.DataFrame, query: str, names: Any) -> Any:
 
 def _cleaned(subset: Any) -> Any:
     """Booleans without gaps; anything else as it is."""
-    if not hasattr(subset, "dtype"):
+    if hasattr(subset, "to_pandas"):
+        subset = np.asarray(subset)
+    if not hasattr(subset, "dtype") or subset.dtype == object:
+        if isinstance(subset, pd.Series) and any(isinstance(item, bool | np.bool_) for item in subset):
+            return subset.isin([True])
         subset = list(subset)
         if any(isinstance(item, bool | np.bool_) for item in subset):
             return np.array([item is not None and bool(item) for item in subset])
