@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .errors import FormulaError
 from .tokens import CLOSING, Token, opens_call, source, tokenize
@@ -217,6 +218,8 @@ def _sides(tokens: list[Token], text: str) -> tuple[list[Token], list[Token]]:
     bar = next((t for t in response if t.text in _BARS and not t.in_call), None)
     if bar is not None:
         raise FormulaError(f'"{bar.text}" stands left of "~" in "{text}"; random effects go to its right')
+    if response:
+        _check_powers(response)
     return response, right
 
 
@@ -271,6 +274,7 @@ def _refuse_minus(sign: str, tokens: Sequence[Token]) -> None:
 def _check_fixed(tokens: Sequence[Token]) -> None:
     """Refuse what patsy would read as something else."""
     _check_stray_bars(tokens)
+    _check_powers(tokens)
     for i, token in enumerate(tokens):
         if token.text == "." and not token.in_call:
             raise FormulaError(
@@ -280,6 +284,16 @@ def _check_fixed(tokens: Sequence[Token]) -> None:
         if token.text == "offset" and called and not token.in_call:
             raise FormulaError(
                 f'offset(...) is part of "{source(tokens)}"; it must be a term of its own: y ~ x + offset(z)'
+            )
+
+
+def _check_powers(tokens: Sequence[Token]) -> None:
+    """Refuse R's ``x^2``, to Python an exclusive or, which whole numbers would let pass."""
+    for token, following in pairwise([*tokens, tokens[-1]]):
+        if token.text == "^" and (not token.in_call or following.kind == "number"):
+            raise FormulaError(
+                f'"{source(tokens)}" has a "^", to Python an exclusive or; write I(x**2) for the square of x '
+                "and (a + b)**2 for main effects and interactions"
             )
 
 

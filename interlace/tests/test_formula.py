@@ -79,6 +79,10 @@ def test_formula_without_bars_is_read():
     assert parse_formula("rt ~ condition") == MixedFormula("rt", "condition")
 
 
+def test_an_exclusive_or_of_two_columns_is_left_to_python():
+    assert parse_formula("y ~ I(a ^ b) + (1|g)").fixed == "I(a ^ b)"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -118,6 +122,11 @@ def test_formula_without_bars_is_read():
         ("y ~ . - x + (1|g)", 'the formula has a "." (in R: all other columns)'),
         ("y ~ x*offset(z) + (1|g)", 'offset(...) is part of "x*offset(z)"; it must be a term of its own'),
         ("y ~ (x + offset(z)) + (1|g)", "it must be a term of its own"),
+        ("y ~ x^2 + (1|g)", '"x^2" has a "^", to Python an exclusive or; write I(x**2) for the square of x'),
+        ("y ~ I(x ^ 2) + (1|g)", '"I(x ^ 2)" has a "^"'),
+        ("y ~ x + (I(x^2) | g)", '"I(x^2)" has a "^"'),
+        ("y ~ (a + b)^2 + (1|g)", "and (a + b)**2 for main effects and interactions"),
+        ("I(y^2) ~ x + (1|g)", '"I(y^2)" has a "^"'),
         ("y ~ x +", 'a term is missing at the end of "y ~ x +"'),
         ("y ~ - - x", 'two signs in a row in "y ~ - - x"; write one'),
         ("y ~ ", 'the formula "y ~ " has nothing after "~"; write at least "1"'),
