@@ -353,6 +353,7 @@ class CrossedLMM(MarginalModel):
         {'Intercept': 251.405, 'Days': 10.467}
         """
         _refuse_unknown("fit", unknown)
+        check_choice("reml", reml, (True, False))
         check_choice("method", method, (None, "newton"))
         check_choice("ddf", ddf, get_args(Ddf))
         check_choice("solver", solver, ("auto", "cholmod", "blocked"))

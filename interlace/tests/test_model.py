@@ -243,6 +243,7 @@ def test_unknown_keywords_are_refused(model, sleep):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
+        ({"reml": "ML"}, "reml='ML' is not offered; give True or False"),
         ({"method": "bfgs"}, "method='bfgs' is not offered; give None or 'newton'"),
         ({"ddf": "exact"}, "ddf='exact' is not offered; give 'satterthwaite' or 'kenward-roger' or 'normal'"),
         ({"solver": "dense"}, "solver='dense' is not offered; give 'auto' or 'cholmod' or 'blocked'"),
