@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
-from interlace.bars import bars_from_statsmodels
+from interlace.bars import bars_from_statsmodels, expand_double
 from interlace.describe import describe
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.errors import DesignError, SingularFitWarning
@@ -232,7 +232,13 @@ class CrossedLMM(MarginalModel):
             getattr(self, "formula", None)
             or f"{self.endog_names} on {', '.join(self.exog_names) or 'nothing'}"
         )
-        return text if "|" in text else f"{text} + {' + '.join(self._bars())}"
+        return " + ".join([text, *self._unwritten_bars()])
+
+    def _unwritten_bars(self) -> list[str]:
+        """Terms that ``groups=`` and ``random=`` brought, not the formula."""
+        raw = self.design.formula.random if self.design.formula else ()
+        written = {str(bar) for one in raw for bar in expand_double(one)}
+        return [bar for bar in self._bars() if bar not in written]
 
     def _bars(self) -> list[str]:
         names = [labels.name for labels in self.design.factor_labels]

@@ -115,6 +115,8 @@ def test_repr(model, penicillin):
     assert repr(model) == "<CrossedLMM: Reaction ~ Days + (Days | Subject); 180 rows>"
     by_groups = CrossedLMM.from_formula("diameter ~ 1", penicillin, groups=["plate", "sample"])
     assert repr(by_groups) == "<CrossedLMM: diameter ~ 1 + (1 | plate) + (1 | sample); 144 rows>"
+    both = CrossedLMM.from_formula("diameter ~ 1 + (1|plate)", penicillin, random="1 | sample")
+    assert repr(both) == "<CrossedLMM: diameter ~ 1 + (1|plate) + (1 | sample); 144 rows>"
 
 
 def test_description_in_words(model, penicillin):
