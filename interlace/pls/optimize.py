@@ -237,7 +237,9 @@ def minimize(
     values, _, g = search.model()
     expected = float(g @ (g / values)) / 2.0
     done = converged or expected < 100.0 * TOLERANCE + search.noise
-    message = "optimum certified" if done else f"no optimum within {maxiter} iterations"
+    spent = len(search.path) > maxiter
+    end = f"no optimum within {maxiter} iterations" if spent else "no step leads further down"
+    message = "optimum certified" if done else end
     return Optimum(
         at=search.at,
         phi=criterion.relcov.triangle(search.at.Lambda),
