@@ -98,7 +98,7 @@ def expand_double(bar: RawBar) -> list[Bar]:
 def _listed(given: str | Sequence[str] | None, name: str) -> list[str]:
     if given is None:
         return []
-    texts = [given] if isinstance(given, str) else list(given)
+    texts = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     wrong = next((text for text in texts if not isinstance(text, str)), None)
     if wrong is not None:
         raise FormulaError(f"{name}= holds a {type(wrong).__name__}; wanted text, or a list of texts")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
 
 from .array_design import design_from_arrays
 from .assembly import (
@@ -151,10 +152,10 @@ def _with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[s
         return frame, [groups]
     if isinstance(groups, pd.Series):
         groups = {groups.name or "group": groups}
-    elif isinstance(groups, np.ndarray) and groups.ndim == 1 and len(groups) == len(frame):
+    elif isinstance(groups, np.ndarray | ExtensionArray) and groups.ndim == 1 and len(groups) == len(frame):
         groups = {"group": groups}
     if not isinstance(groups, Mapping | pd.DataFrame):
-        return frame, list(groups)
+        return frame, list(groups) if isinstance(groups, Iterable) else [groups]
     new = {
         str(name): aligned(column, "groups", frame.index) if isinstance(column, pd.Series) else column
         for name, column in groups.items()

@@ -122,6 +122,10 @@ def grouping_factor(
         combinations, codes = _occurring(combined, math.prod(sizes))
         levels = _interaction_levels(combinations, parts)
     name = ":".join(columns)
+    if name == "Residual":
+        raise DesignError(
+            'the grouping factor "Residual" has the name of the residual variance; rename the column'
+        )
     if len(levels) < 2:
         raise DesignError(
             f'grouping factor "{name}" must have > 1 level; it has one ({levels[0]!s}) in the rows used. '

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import patsy
 from numpy.typing import NDArray
+from pandas.api import types
 from patsy.eval import EvalEnvironment, EvalFactor
 
 from .errors import DesignError, FormulaError, UnknownColumnError
@@ -330,7 +331,7 @@ def as_variable(expression: Expression, value: Any, n_rows: int) -> Variable:
 def _is_numeric(code: str, value: Any) -> bool:
     if isinstance(value.dtype if hasattr(value, "dtype") else None, pd.CategoricalDtype):
         return False
-    kind = np.asarray(value).dtype.kind
+    kind = "M" if types.is_datetime64_any_dtype(value) else np.asarray(value).dtype.kind
     if kind in "mMc":
         what = {"m": "time differences", "M": "dates", "c": "complex numbers"}[kind]
         raise DesignError(

@@ -237,7 +237,8 @@ def test_places_to_write_a_term_are_equal():
     assert dense_Z(arrays) == dense_Z(build("y ~ x + (1 | g) + (1 | h)"))
     renamed = build("y ~ x", groups=DATA["h"].rename("subject"))
     assert renamed.factor_labels[0].name == "subject"
-    assert build("y ~ x", groups=DATA["h"].to_numpy()).factor_labels[0].name == "group"
+    for values in (DATA["h"].to_numpy(dtype=object), DATA["h"].astype("string").array):
+        assert build("y ~ x", groups=values).factor_labels[0].name == "group"
 
 
 def test_terms_are_in_lme4_order():
@@ -462,6 +463,8 @@ def test_weights_and_offsets_by_name_array_and_index():
             DesignError,
             '"day" holds dates; convert them to real numbers first, or write C(day)',
         ),
+        ("y ~ noon + (1 | g)", {}, DesignError, '"noon" holds dates; convert them to real numbers first'),
+        ("y ~ x + (1 | Residual)", {}, DesignError, '"Residual" has the name of the residual variance'),
         ("y ~ one + (1 | g)", {}, DesignError, 'the categorical variable "one" has one level'),
         ("y ~ 1 / big + (1 | g)", {}, DesignError, "infinite values"),
         (
@@ -509,6 +512,8 @@ def test_weights_and_offsets_by_name_array_and_index():
         ("y ~ x", {"random": "g"}, FormulaError, '"g" is not a random-effects term; wanted one with a bar'),
         ("y ~ x", {"random": [1]}, FormulaError, "random= holds a int; wanted text"),
         ("y ~ x", {"groups": [3]}, FormulaError, "groups= holds a int; wanted text"),
+        ("y ~ x", {"groups": 3}, FormulaError, "groups= holds a int; wanted text"),
+        ("y ~ x", {"random": 3}, FormulaError, "random= holds a int; wanted text"),
         ("y ~ x", {"groups": DATA["h"].rename("g")}, DesignError, "with other values: ['g']; rename them"),
         (
             "y ~ (1 | g)",
@@ -542,6 +547,8 @@ def test_refusals_say_what_to_do(text, options, error, message):
         zero=np.where(np.arange(N) == 3, 0.0, 1.0),
         big=1.0,
         day=pd.Timestamp("2024-01-01"),
+        noon=pd.Timestamp("2024-01-01 12:00", tz="UTC"),
+        Residual=DATA["g"],
     )
     if text == "y ~ 1 / big + (1 | g)":
         text, data = "y ~ big + (1 | g)", data.assign(big=np.where(np.arange(N) == 3, np.inf, 1.0))
