@@ -52,7 +52,7 @@ class BlockedFactorization:
         self._rest = Layout(layout.n_levels[1:], layout.K[1:])
         first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
         self._A11 = diagonal_blocks(cp.A, layout, 0)
-        A22, between = _dense(cp.A[rest, rest]), cp.A[first, rest]
+        A22, between = cp.A[rest, rest], cp.A[first, rest]
         self._order = np.arange(self._rest.q)  # order in which this class keeps the other factors' columns
         size = between.shape[0] * between.shape[1]
         few = not isinstance(between, np.ndarray) and between.nnz < DENSE_SHARE * size
@@ -64,9 +64,12 @@ class BlockedFactorization:
             self._first = _SparseVector(between, layout.K[0])
         else:
             self._first = _Dense(_dense(between), layout.K[0])
-        self._A22 = np.asfortranarray(A22[np.ix_(self._order, self._order)])
         if isinstance(self._first, _SparseScalar) and self._rest.K == (1,):
-            self._A22 = np.array(np.diagonal(self._A22))  # nothing else: levels of one factor never meet
+            self._A22 = np.asarray(A22.diagonal())[
+                self._order
+            ]  # all there is: levels of one factor never meet
+        else:
+            self._A22 = np.asfortranarray(_dense(A22)[np.ix_(self._order, self._order)])
         self._place = np.argsort(self._order)
 
     def update(self, Lambda: Sequence[FloatArray]) -> None:
@@ -117,15 +120,23 @@ class BlockedFactorization:
         H = self._H
         b1 = B[:q1]
         x1 = _by_block(H, b1)
-        b2 = self._Lambda2(B[q1:][self._order] - self._first.transpose_times(x1), transpose=True)
-        x2 = self._Lambda2(_solve(self._L, b2))
+        x2 = self._T22_times(B[q1:][self._order] - self._first.transpose_times(x1))
         x1 = _by_block(H, b1 - self._first.times(x2))
         return np.concatenate([x1, x2[self._place]])
+
+    def _T22_times(self, B: FloatArray) -> FloatArray:
+        """Lambda2 S^-1 Lambda2' B, by solving as long as the inverse has not been asked for."""
+        if self._T is NOTHING:
+            return self._Lambda2(_solve(self._L, self._Lambda2(B, transpose=True)))
+        if self._scale is None:
+            return np.asarray(self._T @ B)
+        return np.asarray(linalg.blas.dsymm(1.0, self._T, B, lower=1))
 
     def _T22(self) -> FloatArray:
         """Lambda2 S^-1 Lambda2', in full; if all blocks are scalars its lower triangle, zeros above."""
         if self._T is NOTHING:
-            inverse, _ = linalg.lapack.dpotri(self._L, lower=1)
+            inverse, _ = linalg.lapack.dpotri(self._L, lower=1, overwrite_c=1)
+            self._L = NOTHING  # overwritten
             if self._scale is None:
                 half = self._Lambda2(symmetric_from_lower(inverse))
                 self._T = self._Lambda2(half.T)
@@ -228,9 +239,9 @@ class BlockedFactorization:
             return np.asarray(inverse.T @ (levels * np.eye(K) - inverse @ T @ inverse.T) @ inverse)
         # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.
         G = symmetric_from_lower(np.tril(self._first.absorb(self._A22, self._H, self._left)))
-        half = self._Lambda2(G[:, self._place[self._rest.slices[i]]], transpose=True)
-        V = linalg.solve_triangular(self._L, half, lower=True).reshape(-1, K)
-        return np.asarray(self._own_blocks(G, i).sum(axis=0) - V.T @ V)
+        own = G[:, self._place[self._rest.slices[i]]]
+        seen = own.reshape(-1, K).T @ self._T22_times(own).reshape(-1, K)
+        return np.asarray(self._own_blocks(G, i).sum(axis=0) - seen)
 
 
 class _First:
