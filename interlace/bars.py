@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -58,9 +59,9 @@ def collect_bars(
     known = list(columns)
     intercepts = [bar for group in _listed(groups, "groups") for bar in _intercepts(group, known)]
     further = [bar for text in _listed(random, "random") for bar in parse_bars(text)]
-    others = [bar for raw in (*written, *further) for bar in expand_double(raw)]
+    others = expand_bars((*written, *further))
     _refuse_covered(intercepts, others)
-    first = [bar for raw in written for bar in expand_double(raw)]
+    first = expand_bars(written)
     bars = (*first, *intercepts, *others[len(first) :])
     if not bars:
         raise FormulaError(
@@ -69,6 +70,31 @@ def collect_bars(
         )
     check_columns([name for bar in bars for name in bar.factors], known)
     _refuse_repeated(bars)
+    return bars
+
+
+def expand_bars(raws: Iterable[RawBar]) -> list[Bar]:
+    """Terms that some bars stand for, in lme4's order.
+
+    Parameters
+    ----------
+    raws : iterable of RawBar
+        As written.
+
+    Returns
+    -------
+    list of Bar
+        Of ``(x || a/b)`` the two intercepts and then the two slopes: lme4 takes ``||`` apart before ``/``.
+
+    Examples
+    --------
+    >>> print(*expand_bars(parse_bars("(x || a/b)")))
+    (1 | a:b) (1 | a) (0 + x | a:b) (0 + x | a)
+    """
+    bars: list[Bar] = []
+    for _, nest in groupby(raws, key=lambda raw: raw.written or str(raw)):
+        expanded = [expand_double(raw) for raw in nest]
+        bars += [bar for term in zip(*expanded, strict=True) for bar in term]
     return bars
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from .errors import FormulaError
@@ -59,11 +59,14 @@ class RawBar:
         Grouping columns.
     double : bool
         Whether the bar was ``||``: no correlation between the terms of the left side.
+    written : str
+        The bar that it is a part of: those of one ``a/b`` have it in common.
     """
 
     lhs: str
     factors: tuple[str, ...]
     double: bool = False
+    written: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"({self.lhs} {'||' if self.double else '|'} {':'.join(self.factors)})"
@@ -372,7 +375,8 @@ def _read_bar(tokens: Sequence[Token]) -> tuple[RawBar, ...]:
     for _, summand in _summands(list(lhs), left):
         _check_fixed(summand)
     double = tokens[bars[0]].text == "||"
-    return tuple(RawBar(left, factors, double) for factors in _nested(grouping, source(grouping), lhs=left))
+    nested = _nested(grouping, source(grouping), lhs=left)
+    return tuple(RawBar(left, factors, double, whole) for factors in nested)
 
 
 def _nested(tokens: Sequence[Token], text: str, *, lhs: str) -> tuple[tuple[str, ...], ...]:

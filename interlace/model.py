@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
-from interlace.bars import bars_from_statsmodels, expand_double
+from interlace.bars import bars_from_statsmodels, expand_bars
 from interlace.describe import describe
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.errors import DesignError, SingularFitWarning
@@ -237,7 +237,7 @@ class CrossedLMM(MarginalModel):
     def _unwritten_bars(self) -> list[str]:
         """Terms that ``groups=`` and ``random=`` brought, not the formula."""
         raw = self.design.formula.random if self.design.formula else ()
-        written = {str(bar) for one in raw for bar in expand_double(one)}
+        written = {str(bar) for bar in expand_bars(raw)}
         return [bar for bar in self._bars() if bar not in written]
 
     def _bars(self) -> list[str]:

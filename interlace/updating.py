@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interlace.bars import expand_double
+from interlace.bars import expand_bars
 from interlace.errors import FormulaError
 from interlace.formula import Bar, MixedFormula, RawBar, parse_bars
 from interlace.model_matrix import parse_terms
@@ -118,7 +118,7 @@ def _refuse_minus(summand: _Summand, text: str) -> None:
 
 def _with_bars(kept: Sequence[Bar], summand: _Summand, text: str) -> list[Bar]:
     """The terms with those of a summand added or taken away."""
-    bars = [bar for raw in parse_bars(summand.text) for bar in expand_double(raw)]
+    bars = expand_bars(parse_bars(summand.text))
     keys = [_key(bar) for bar in bars]
     if summand.sign == "+":
         return [*kept, *(bar for bar in bars if _key(bar) not in map(_key, kept))]

@@ -247,6 +247,9 @@ def test_terms_are_in_lme4_order():
     # Increasing somewhere: R's rev(order(n)), which turns ties around.
     found = terms(build("y ~ (1 | h) + (0 + x | h) + (1 | g)"))
     assert found == [("g", ("(Intercept)",)), ("h", ("x",)), ("h", ("(Intercept)",))]
+    # lme4 takes || apart before /, so that the numbers of levels are 6, 3, 6, 3: turned around.
+    found = terms(build("y ~ (x || h/c)"))
+    assert found == [(name, (column,)) for name in ("h:c", "h") for column in ("x", "(Intercept)")]
 
 
 def test_factors_are_there_once():
