@@ -41,7 +41,7 @@ doctest: .venv/ready ## run the examples in the docstrings
 	@$(ONE_THREAD) $(PY) -m pytest -q -n auto --doctest-modules --ignore=interlace/tests interlace
 
 docs: .venv/ready-docs ## build the documentation; a warning is an error
-	@$(PY) -m sphinx -W --keep-going -q -E -b html docs docs/_build/html
+	@$(ONE_THREAD) $(PY) -m sphinx -W --keep-going -q -E -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: .venv/ready ## time eight cases on every engine present, one thread each: benchmarks/results/table.md
