@@ -107,6 +107,8 @@ def build_design(
     whole, names = _with_groups(as_frame(data), groups)
     rows = subset_rows(whole, subset, env.namespace)
     frame = whole if rows is None else whole.iloc[rows]
+    if len(frame) == 0:
+        raise DesignError("the data have no rows; wanted one per observation")
     columns = Columns(frame)
     bars = collect_bars(formula.random, frame.columns, groups=names, random=random, formula=str(formula))
 

@@ -559,6 +559,11 @@ def test_refusals_say_what_to_do(text, options, error, message):
         build(text, data, **options)
 
 
+def test_data_without_rows_are_refused():
+    with pytest.raises(DesignError, match="the data have no rows"):
+        build("y ~ f + (1 | g)", DATA[:0])
+
+
 def test_names_of_the_caller_are_seen():
     shift = 2.0
 
