@@ -64,18 +64,19 @@ html_theme_options = {
 }
 
 
-def _benchmark_table() -> None:
-    """Copy the benchmarks' newest table to where the page on performance includes it."""
-    measured = HERE.parent / "benchmarks" / "results" / "table.md"
-    included = HERE / "_build" / "performance-table.md"
+def _measured(name: str) -> None:
+    """Copy what the benchmarks wrote last to where the page on performance includes it."""
+    measured = HERE.parent / "benchmarks" / "results" / name
+    included = HERE / "_build" / f"performance-{name}"
     included.parent.mkdir(exist_ok=True)
     if measured.exists():
         shutil.copyfile(measured, included)
     else:
-        included.write_text("No table yet: `make bench` makes it.\n", encoding="utf-8")
+        included.write_text("Not measured yet: `make bench` does it.\n", encoding="utf-8")
 
 
-_benchmark_table()
+_measured("table.md")
+_measured("floor.md")
 
 
 # Formulas are written as MathML when the site is built: browsers show it without a script from elsewhere.
