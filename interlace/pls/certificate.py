@@ -10,6 +10,9 @@ from .criterion import ProfiledCriterion
 from .optimize import Optimum, boundary_curvature
 from .terms import FloatArray
 
+# Share of the largest curvature below which a direction counts as flat.
+FLAT = 1e-8
+
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
@@ -70,8 +73,14 @@ def certify(criterion: ProfiledCriterion, optimum: Optimum) -> Certificate:
         expected_decrease=optimum.expected_decrease,
         least_eigenvalue=least,
         boundary=boundary,
-        sentence=_sentence(optimum, boundary, certified=certified),
+        sentence=_sentence(optimum, boundary, certified=certified, flat=_flat(now.hessian)),
     )
+
+
+def _flat(hessian: FloatArray) -> bool:
+    """Whether the criterion has no curvature in some direction, in orthonormal bases and within rounding."""
+    values = np.linalg.eigvalsh(hessian)
+    return bool(values[0] < FLAT * max(1.0, float(values[-1])))
 
 
 def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArray:
@@ -85,12 +94,14 @@ def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArra
     return np.asarray(relcov.to_basis.T @ phi_gradient)
 
 
-def _sentence(optimum: Optimum, boundary: tuple[float, ...], *, certified: bool) -> str:
+def _sentence(optimum: Optimum, boundary: tuple[float, ...], *, certified: bool, flat: bool) -> str:
     on_boundary = [b for b in boundary if np.isfinite(b)]
     size = float(np.linalg.norm(optimum.derivatives.gradient))
     found = f"gradient {size:.1e}, at most {optimum.expected_decrease:.1e} of deviance still to gain"
     if on_boundary:
         found += f"; {len(on_boundary)} term(s) on the boundary, slope there {min(on_boundary):+.2g}"
+    if certified and flat:
+        found += "; flat in some direction, so that not every covariance parameter is identified"
     if certified:
         return f"Certified optimum after {optimum.nit} iterations: {found}."
     return f"Not a certified optimum after {optimum.nit} iterations ({optimum.message}): {found}."

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from interlace.pls import GroupingFactor, RandomTerm, fit
 from interlace.pls.certificate import certify
 from interlace.pls.optimize import minimize
 from interlace.tests.pls.dense import assert_close
@@ -84,3 +85,18 @@ def test_boundary_of_singular_terms_rises():
     assert found.boundary[0] == pytest.approx(min(found.boundary), rel=0)
     assert found.boundary[0] > -1e-2
     assert f"1 term(s) on the boundary, slope there {found.boundary[0]:+.2g}" in found.sentence
+
+
+def test_variances_that_the_data_cannot_tell_apart_are_said_to_be_unidentified():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(8), 10)
+    y = rng.normal(size=80) + 2.0 * rng.normal(size=8)[codes]
+    factor, intercept = GroupingFactor(codes, 8), RandomTerm(0, np.ones((80, 1)))
+    slope = RandomTerm(0, np.column_stack([np.ones(80), rng.normal(size=80)]))
+    means = (codes[:, None] == np.arange(8)).astype(float)
+    told = fit([factor], [intercept], np.ones((80, 1)), y).certificate
+    twice = fit([factor], [intercept, slope], np.ones((80, 1)), y).certificate
+    fixed_too = fit([factor], [intercept], means, y).certificate
+    assert "not every covariance parameter is identified" not in told.sentence
+    assert "not every covariance parameter is identified" in twice.sentence
+    assert "not every covariance parameter is identified" in fixed_too.sentence
