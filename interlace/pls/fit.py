@@ -322,7 +322,7 @@ def fit_criterion(
         )
     with suitable_threads(relcov.layout):
         phi = (
-            moment_start(criterion.cp, relcov)
+            moment_start(criterion.cp, relcov, reml=criterion.reml)
             if start is None
             else relcov.to_basis @ np.asarray(start, dtype=float)
         )

@@ -97,7 +97,7 @@ def entry_information(criterion: ProfiledCriterion, at: Decomposition) -> EntryI
     root = upper_solve(criterion.basis.R, upper_solve(R, np.eye(p)))
     return EntryInformation(
         pairs=_pairs(criterion, at),
-        trace=_entries_of_sums(relcov, criterion.factorization.information()),
+        trace=_traces(relcov, criterion.factorization.information()),
         P=np.einsum("qa,qjb->jab", L, EL, optimize=True),
         Q=np.ascontiguousarray(Q.transpose(0, 2, 1, 3)),
         root=root,
@@ -121,11 +121,12 @@ def _unit_times(relcov: RelativeCovariance, j: int, B: FloatArray) -> FloatArray
     return out
 
 
-def _entries_of_sums(relcov: RelativeCovariance, sums: list[FloatArray]) -> FloatArray:
+def _traces(relcov: RelativeCovariance, sums: list[FloatArray]) -> FloatArray:
     """tr(N0 E_j) from the sums over levels of the diagonal blocks of N0."""
-    twice = np.where(relcov.diagonal, 1.0, 2.0)
-    found = [sums[f][a, b] for f, a, b in zip(relcov.factor, relcov.row, relcov.col, strict=True)]
-    return np.asarray(twice * np.array(found))
+    traces = np.empty(relcov.m)
+    for f, own in enumerate(relcov.of_factor):
+        traces[own] = relcov.traces(sums[f], f)
+    return traces
 
 
 def _pairs(criterion: ProfiledCriterion, at: Decomposition) -> FloatArray:

@@ -158,7 +158,7 @@ class _Search:
     def move(self, new: Decomposition, *, learn: bool) -> None:
         """Accept an evaluation and differentiate there; if asked, learn from the change of the gradient."""
         before, step = self.now, new.phi - self.at.phi
-        self.at = new if learn else self._principal_axes(new)
+        self.at = new if learn else _principal_axes(self.criterion.relcov, new)
         self.now = self.criterion.derivatives(self.at)
         if learn:
             self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
@@ -177,16 +177,16 @@ class _Search:
         measured = np.array(rows)
         self.secant = (measured + measured.T) / 2.0 - self.now.hessian
 
-    def _principal_axes(self, new: Decomposition) -> Decomposition:
-        """The same evaluation, its parameters in the principal axes of each Lambda_i Lambda_i'."""
-        relcov = self.criterion.relcov
-        if max(relcov.term_k) == 1:
-            return new
-        found = [axes(block) for block in relcov.of_terms(new.Lambda)]
-        gauge = relcov.of_factors([U for U, _ in found])
-        phi = np.zeros(relcov.m)
-        phi[relcov.diagonal] = np.concatenate([s for _, s in found])
-        return replace(new, phi=phi, gauge=gauge, Psi=relcov.Lambda(phi))
+
+def _principal_axes(relcov: RelativeCovariance, at: Decomposition) -> Decomposition:
+    """The same evaluation, its parameters in the principal axes of each Lambda_i Lambda_i'."""
+    if max(relcov.term_k) == 1:
+        return at
+    found = [axes(block) for block in relcov.of_terms(at.Lambda)]
+    gauge = relcov.of_factors([U for U, _ in found])
+    phi = np.zeros(relcov.m)
+    phi[relcov.diagonal] = np.concatenate([s for _, s in found])
+    return replace(at, phi=phi, gauge=gauge, Psi=relcov.Lambda(phi))
 
 
 def minimize(
@@ -227,6 +227,7 @@ def minimize(
             "Wanted: residual variation. Check the response, or drop a random term."
         )
     m = len(start)
+    at = _principal_axes(criterion.relcov, at)
     search = _Search(criterion, callback, maxiter, at, criterion.derivatives(at), np.zeros((m, m)))
     converged = _descend(search)
     for _ in range(4 + m):  # each round either ends or leaves a saddle or boundary for good
@@ -255,19 +256,19 @@ def minimize(
 
 def _descend(search: _Search) -> bool:
     """Newton steps until the model promises nothing more; whether it got there."""
-    before, slow = np.inf, 0
+    best, slow = np.inf, 0
     while True:
         values, vectors, g = search.model()
         expected = float(g @ (g / values)) / 2.0
         search.record(expected)
-        slow = slow + 1 if before / 3.0 < expected < LOCAL else 0
+        slow = slow + 1 if best / 3.0 < expected < LOCAL else 0
+        best = best if slow else expected
         if slow == PATIENCE:  # the analytic Hessian is far from the exact one here, and secants do not help
             search.measure()
             values, vectors, g = search.model()
             slow = 0
-        if expected < TOLERANCE or before / 4.0 < expected < search.noise:
+        if expected < TOLERANCE or (slow == PATIENCE - 1 and expected < search.noise):
             return True  # in the noise Newton's steps no longer shrink, and would go on for ever
-        before = expected
         if len(search.path) > search.maxiter:
             return False
         if not _step(search, values, vectors, g):
@@ -320,8 +321,12 @@ def _within(g: FloatArray, values: FloatArray, radius: float) -> FloatArray:
 def _symmetric_rank_one(
     secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray
 ) -> FloatArray:
-    """Update of the Hessian's missing part so that the last step would have been predicted."""
-    missed = now.gradient - before.gradient - (now.hessian + secant) @ step
+    """Update of the Hessian's missing part so that the last step would have been predicted.
+
+    Along the step the analytic part is taken to change linearly.
+    """
+    along_the_way = (before.hessian + now.hessian) / 2.0
+    missed = now.gradient - before.gradient - (along_the_way + secant) @ step
     along = float(missed @ step)
     if abs(along) < 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
         return secant

@@ -179,7 +179,9 @@ def estimates(criterion: ProfiledCriterion, start: FloatArray | None) -> Estimat
     Estimates
     """
     relcov, basis = criterion.relcov, criterion.basis
-    phi = moment_start(criterion.cp, relcov) if start is None else relcov.to_basis @ start
+    phi = (
+        moment_start(criterion.cp, relcov, reml=criterion.reml) if start is None else relcov.to_basis @ start
+    )
     optimum = minimize(criterion, phi)
     sigma2 = optimum.at.pwrss * basis.scale**2 / criterion.nu
     blocks = relcov.term_blocks(optimum.phi)

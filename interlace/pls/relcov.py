@@ -140,6 +140,23 @@ class RelativeCovariance:
             blocks.append(block if gauge is None else gauge[f] @ block)
         return blocks
 
+    def traces(self, blocks: FloatArray, f: int) -> FloatArray:
+        """tr(S E_j), E_j the places in D of parameter j, for those of one factor.
+
+        Parameters
+        ----------
+        blocks : ndarray of shape (..., K, K)
+            Symmetric S.
+        f : int
+            Factor.
+
+        Returns
+        -------
+        ndarray of shape (..., m_f)
+        """
+        own = self.of_factor[f]
+        return np.asarray(blocks[..., self.row[own], self.col[own]] * np.where(self.diagonal[own], 1.0, 2.0))
+
     def of_terms(self, factor_blocks: Sequence[FloatArray]) -> list[FloatArray]:
         """Blocks per term, (k, k), out of blocks per factor."""
         blocks = []
