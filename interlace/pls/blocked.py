@@ -28,6 +28,11 @@ DENSE_SHARE = 0.2
 DENSE_SIZE = 250_000
 # I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
+# Columns from which on an inverse in single precision pays; it keeps six digits, and has some left where the
+# pivots of L do not differ more than so many times and no singular value of Lambda2 is smaller.
+WORTH_ROUNDING = 300
+STEEP = 100.0
+FLAT = 0.03
 # Stands for a matrix that is not there.
 NOTHING: FloatArray = np.empty((0, 0))
 # Elements of dense blocks between the first factor and the rest held at a time.
@@ -65,11 +70,10 @@ class BlockedFactorization:
         else:
             self._first = _Dense(_dense(between), layout.K[0])
         if isinstance(self._first, _SparseScalar) and self._rest.K == (1,):
-            self._A22 = np.asarray(A22.diagonal())[
-                self._order
-            ]  # all there is: levels of one factor never meet
+            # all there is: levels of one factor never meet
+            self._A22 = np.asarray(A22.diagonal())[self._order]
         else:
-            self._A22 = np.asfortranarray(_dense(A22)[np.ix_(self._order, self._order)])
+            self._A22 = _dense(A22[self._order][:, self._order]).T  # symmetric: Fortran order without a copy
         self._place = np.argsort(self._order)
 
     def update(self, Lambda: Sequence[FloatArray]) -> None:
@@ -125,8 +129,8 @@ class BlockedFactorization:
         return np.concatenate([x1, x2[self._place]])
 
     def _T22_times(self, B: FloatArray) -> FloatArray:
-        """Lambda2 S^-1 Lambda2' B, by solving as long as the inverse has not been asked for."""
-        if self._T is NOTHING:
+        """Lambda2 S^-1 Lambda2' B, by solving as long as the inverse has not taken the factor's place."""
+        if not self._T.size:
             return self._Lambda2(_solve(self._L, self._Lambda2(B, transpose=True)))
         if self._scale is None:
             return np.asarray(self._T @ B)
@@ -134,17 +138,20 @@ class BlockedFactorization:
 
     def _T22(self) -> FloatArray:
         """Lambda2 S^-1 Lambda2', in full; if all blocks are scalars its lower triangle, zeros above."""
-        if self._T is NOTHING:
+        if not self._T.size:
             inverse, _ = linalg.lapack.dpotri(self._L, lower=1, overwrite_c=1)
             self._L = NOTHING  # overwritten
-            if self._scale is None:
-                half = self._Lambda2(symmetric_from_lower(inverse))
-                self._T = self._Lambda2(half.T)
-            else:
-                inverse *= self._scale
-                inverse *= self._scale[:, None]
-                self._T = np.asarray(inverse)
+            self._T = self._between_Lambda2(inverse)
         return self._T
+
+    def _between_Lambda2(self, inverse: FloatArray) -> FloatArray:
+        """Lambda2 S^-1 Lambda2' from the lower triangle of S^-1, which it may overwrite."""
+        if self._scale is None:
+            half = self._Lambda2(symmetric_from_lower(inverse))
+            return self._Lambda2(half.T)
+        inverse *= self._scale
+        inverse *= self._scale[:, None]
+        return np.asarray(inverse)
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of T."""
@@ -225,14 +232,27 @@ class BlockedFactorization:
 
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
-        T22 = self._full(self._T22()) if self._first.wants_full else self._T22()
-        first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(T22)
-        return [first, *(self._rest_information(i) for i in range(len(self._rest.K)))]
+        return self._information(self._T22())
 
-    def _rest_information(self, i: int) -> FloatArray:
+    def rough_information(self) -> list[FloatArray] | None:
+        """The same from an inverse in single precision, where that is quicker and right to some digits."""
+        if len(self._L) < WORTH_ROUNDING:  # among others: the inverse has taken the place of L
+            return None
+        pivots, smallest = np.diagonal(self._L), min(axes(block)[1][-1] for block in self._Lambda[1:])
+        if pivots.max() > STEEP * pivots.min() or smallest < FLAT:
+            return None
+        inverse, _ = linalg.lapack.spotri(self._L.astype(np.float32), lower=1, overwrite_c=1)
+        return self._information(self._between_Lambda2(inverse.astype(np.float64)))
+
+    def _information(self, T22: FloatArray) -> list[FloatArray]:
+        full = self._full(T22) if self._first.wants_full else T22
+        first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(full)
+        return [first, *(self._rest_information(i, T22) for i in range(len(self._rest.K)))]
+
+    def _rest_information(self, i: int, T22: FloatArray) -> FloatArray:
         levels, K, Lambda = self._rest.n_levels[i], self._rest.K[i], self._Lambda[i + 1]
         if axes(Lambda)[1][-1] > SMALL_PIVOT:
-            T = self._own_blocks(self._T22(), i).sum(axis=0)
+            T = self._own_blocks(T22, i).sum(axis=0)
             if K == 1:
                 return np.asarray((levels - T / Lambda**2) / Lambda**2)
             inverse = np.linalg.inv(Lambda)
@@ -303,8 +323,8 @@ class _SparseScalar(_First):
         self._gram = WeightedGram(A12)
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        self._gradient_gram = NOTHING
-        removed, self._gradient_gram = self._gram(np.column_stack([H[:, 0, 0], left[:, 0, 0] ** 2]))
+        self._left = left
+        removed = self._gram(H[:, 0, 0])
         if A22.ndim == 2:
             return np.asarray(np.subtract(A22, removed, out=removed))
         np.negative(removed, out=removed)
@@ -315,9 +335,7 @@ class _SparseScalar(_First):
         return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
-        gram = self._gradient_gram  # lower triangle, zeros above: twice the product, less the diagonal
-        total = 2.0 * np.vdot(T22.T, gram.T) - np.diagonal(T22) @ np.diagonal(gram)
-        return np.array([[total]])
+        return np.array([[self._gram.inner(self._left[:, 0, 0] ** 2, T22)]])
 
 
 class _SparseVector(_First):

@@ -270,6 +270,9 @@ class CholmodFactorization:
         self._refactor(self._Lambda)
         return [2.0 * a - b for a, b in zip(*sums, strict=True)]
 
+    def rough_information(self) -> None:
+        """None: there is no quicker way."""
+
     def _refactored_information(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
         self._refactor(Lambda)
         return self._information_at(Lambda)

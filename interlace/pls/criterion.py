@@ -151,6 +151,11 @@ class ProfiledCriterion:
         profiled = 1.0 + np.log(2.0 * np.pi / self.nu) + 2.0 * diagonal[-1]  # 1 + log(2 pi r^2 / nu)
         return float(logdet + self.nu * profiled + self._constant)
 
-    def derivatives(self, at: Decomposition) -> Derivatives:
-        """Gradient, Hessian and score matrices where the criterion was evaluated *last*."""
-        return derivatives(self.cp, self.relcov, self.factorization, at, nu=self.nu, reml=self.reml)
+    def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
+        """Gradient, Hessian and score matrices where the criterion was evaluated *last*.
+
+        Rough ones have some six digits, where these come quicker.
+        """
+        return derivatives(
+            self.cp, self.relcov, self.factorization, at, nu=self.nu, reml=self.reml, rough=rough
+        )

@@ -71,12 +71,15 @@ class Derivatives:
         Score matrix of each factor, not in the gauge.
     pwrss_gradient : ndarray of shape (m,)
         Exact gradient of r^2.
+    rough : bool
+        Whether the scores, and with them gradient and Hessian, have some six digits only.
     """
 
     gradient: FloatArray
     hessian: FloatArray
     scores: list[FloatArray]
     pwrss_gradient: FloatArray
+    rough: bool = False
 
 
 def derivatives(
@@ -87,6 +90,7 @@ def derivatives(
     *,
     nu: float,
     reml: bool,
+    rough: bool = False,
 ) -> Derivatives:
     """Differentiate the criterion where the factorization stands.
 
@@ -100,6 +104,8 @@ def derivatives(
         Degrees of freedom of sigma^2.
     reml : bool
         REML criterion or deviance.
+    rough : bool
+        Six digits will do, if they come quicker.
 
     Returns
     -------
@@ -110,7 +116,9 @@ def derivatives(
     E = cp.B - cp.A @ at.TB  # Z' V0^-1 [X y]
     t = E[:, p] - E[:, :p] @ at.gamma  # Z' e
     half = upper_solve_right(E[:, :p], at.R[:p, :p])  # Z' V0^-1 X R_X^-1
-    scores = _scores(relcov, factorization.information(), t, half if reml else half[:, :0], sigma2)
+    rounded = factorization.rough_information() if rough else None
+    information = factorization.information() if rounded is None else rounded
+    scores = _scores(relcov, information, t, half if reml else half[:, :0], sigma2)
 
     gradient, curvature = np.empty(relcov.m), np.zeros((relcov.m, relcov.m))
     W = np.zeros((relcov.layout.q, relcov.m))
@@ -127,12 +135,13 @@ def derivatives(
     AW = cp.A @ W
     XW = half.T @ W
     c = W.T @ t / sigma2
-    information = (W.T @ AW - AW.T @ factorization.conditional(AW) - XW.T @ XW) / sigma2
+    average = (W.T @ AW - AW.T @ factorization.conditional(AW) - XW.T @ XW) / sigma2
     return Derivatives(
         gradient=gradient,
-        hessian=information - np.outer(c, c) / nu + curvature,
+        hessian=average - np.outer(c, c) / nu + curvature,
         scores=scores,
         pwrss_gradient=-sigma2 * c,
+        rough=rounded is not None,
     )
 
 

@@ -39,6 +39,9 @@ class Factorization(Protocol):
     def information(self) -> list[FloatArray]:
         """Sum over levels of the diagonal blocks of ``Z' V0^-1 Z``, (K, K) per factor."""
 
+    def rough_information(self) -> list[FloatArray] | None:
+        """`information` to some six digits, for steps far from the optimum; None where that is no quicker."""
+
     def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
         """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
 

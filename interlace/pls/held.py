@@ -122,10 +122,10 @@ class AtSigma(ProfiledCriterion):
         constant = n * np.log(2.0 * np.pi * (self.s * self.basis.scale) ** 2) - self.cp.sum_log_weights
         return float(logdet_L2 + constant + (R[-1, -1] / self.s) ** 2)
 
-    def derivatives(self, at: Decomposition) -> Derivatives:
+    def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
         """Gradient and Hessian where the criterion was evaluated last."""
         nu = at.pwrss / self.s**2
-        found = derivatives(self.cp, self.relcov, self.factorization, at, nu=nu, reml=False)
+        found = derivatives(self.cp, self.relcov, self.factorization, at, nu=nu, reml=False, rough=rough)
         c = -found.pwrss_gradient / self.s**2
         return replace(found, hessian=found.hessian + np.outer(c, c) / nu)  # sigma does not follow
 

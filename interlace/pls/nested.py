@@ -151,6 +151,9 @@ class NestedFactorization:
             sums.append(total)
         return sums
 
+    def rough_information(self) -> None:
+        """None: there is no quicker way."""
+
 
 class _Solver(Protocol):
     layout: Layout

@@ -32,6 +32,8 @@ NEARLY_SINGULAR = 1e-2
 ROUNDING_COST = 1e-9
 # Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian.
 LOCAL = 0.1
+# Deviance still to gain below which derivatives in single precision do not do; their error is far smaller.
+ROUGH = 1e-6
 # Share of the analytic curvature, in any direction, below which a secant's is not believed.
 CREDIBLE = 0.1
 # Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
@@ -155,11 +157,11 @@ class _Search:
         if self.callback is not None:
             self.callback(iteration)
 
-    def move(self, new: Decomposition, *, learn: bool) -> None:
+    def move(self, new: Decomposition, *, learn: bool, rough: bool = False) -> None:
         """Accept an evaluation and differentiate there; if asked, learn from the change of the gradient."""
         before, step = self.now, new.phi - self.at.phi
         self.at = new if learn else _principal_axes(self.criterion.relcov, new)
-        self.now = self.criterion.derivatives(self.at)
+        self.now = self.criterion.derivatives(self.at, rough=rough)
         if learn:
             self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
         else:
@@ -228,7 +230,9 @@ def minimize(
         )
     m = len(start)
     at = _principal_axes(criterion.relcov, at)
-    search = _Search(criterion, callback, maxiter, at, criterion.derivatives(at), np.zeros((m, m)))
+    search = _Search(
+        criterion, callback, maxiter, at, criterion.derivatives(at, rough=True), np.zeros((m, m))
+    )
     converged = _descend(search)
     for _ in range(4 + m):  # each round either ends or leaves a saddle or boundary for good
         _round_to_boundary(search)
@@ -260,6 +264,9 @@ def _descend(search: _Search) -> bool:
     while True:
         values, vectors, g = search.model()
         expected = float(g @ (g / values)) / 2.0
+        if search.now.rough and expected < ROUGH:
+            search.now = search.criterion.derivatives(search.at)
+            continue
         search.record(expected)
         slow = slow + 1 if best / 3.0 < expected < LOCAL else 0
         best = best if slow else expected
@@ -295,7 +302,7 @@ def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArra
                     "Drop a random term, or check for duplicated rows."
                 )
             # Far from the optimum one gradient difference says little about the Hessian at the next point.
-            search.move(new, learn=predicted < LOCAL)
+            search.move(new, learn=predicted < LOCAL, rough=predicted > LOCAL)
             return True
         if predicted < search.noise / 10.0:
             break

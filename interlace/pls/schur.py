@@ -2,7 +2,7 @@
 
 Eliminating a factor with one column per level subtracts such a sum from the rest of the
 system, with weights that change at every evaluation while the rows ``a_l`` never do; the
-gradient needs a second sum over the same rows.
+gradient needs the inner product of a second sum over the same rows with a matrix.
 
 Where rows and columns are full enough, BLAS forms the sum; elsewhere each row is multiplied out
 once into (position, product) pairs, and a sum is one sparse matrix-vector product.  The most
@@ -23,8 +23,8 @@ from .terms import FloatArray, IntArray, SparseArray
 # Nanoseconds per term on common hardware; only their ratios matter, for what is treated as full.
 BLAS_TERM = 0.025
 ROW_TERM = 0.8
-# A pair is multiplied out once and summed twice in each of some five evaluations.
-PAIR_TERM = 8.0
+# A pair is multiplied out once and read twice in each of some five evaluations.
+PAIR_TERM = 4.0
 # Pairs kept at most (12 bytes each); beyond, the longest rows are treated as full.
 PAIR_BUDGET = 30_000_000
 # Elements of the dense copy of the popular columns, at most.
@@ -41,33 +41,71 @@ class WeightedGram:
     """
 
     def __init__(self, A: SparseArray) -> None:
+        if not A.has_sorted_indices:
+            A = A.sorted_indices()
         self.q = int(A.shape[1])
         self._rare = self.q - _popular_columns(A)
-        rare = A[:, : self._rare] if self._rare < self.q else A
-        self._popular = A[:, self._rare :].toarray()
-        self._across = rare.T
-        self._pairs = _PairedRows(rare)
+        counts = np.diff(A[:, : self._rare].indptr)  # entries of each row that would have to be paired
+        long = counts > _longest_pair_row(counts, self.q)
+        self._long, self._short = np.flatnonzero(long), np.flatnonzero(~long)
+        self._long_rows = A[self._long].toarray()
+        rare = A[self._short][:, : self._rare]
+        self._popular = A[self._short][:, self._rare :].toarray()
+        self._across, self._squares = rare.T, rare.multiply(rare).tocsr()
+        self._paired, self._products = _multiply_out(rare, self.q)
 
-    def __call__(self, weights: FloatArray) -> list[FloatArray]:
-        """One (q, q) array per column of ``weights``: lower triangle, zeros above, Fortran order.
+    def __call__(self, w: FloatArray) -> FloatArray:
+        """The sum: lower triangle, zeros above, shape (q, q), Fortran order.
 
         Parameters
         ----------
-        weights : ndarray of shape (rows, r)
+        w : ndarray of shape (rows,)
             Non-negative weights.
         """
-        return [self._one(w) for w in weights.T]
+        rare, short = self._rare, w[self._short]
+        gram = (self._products @ short[self._paired]).reshape(self.q, self.q).T  # Fortran order, no copy
+        if rare < self.q:
+            gram[rare:, :rare], gram[rare:, rare:] = self._with_popular(short)
+        if len(self._long):
+            root = self._long_rows * np.sqrt(w[self._long])[:, None]
+            gram = blas.dsyrk(1.0, root.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
+        return np.asarray(gram)
 
-    def _one(self, w: FloatArray) -> FloatArray:
-        rare = self._rare
-        if rare == self.q:
-            return self._pairs(w)
-        gram = np.zeros((self.q, self.q), order="F")
-        gram[:rare, :rare] = self._pairs(w)
-        gram[rare:, :rare] = (self._across @ (self._popular * w[:, None])).T
-        root = self._popular * np.sqrt(w)[:, None]
-        gram[rare:, rare:] = blas.dsyrk(1.0, root.T, lower=1)
-        return gram
+    def inner(self, w: FloatArray, T: FloatArray) -> float:
+        """Inner product of the sum with a symmetric matrix, ``sum_l w_l a_l' T a_l``.
+
+        Parameters
+        ----------
+        w : ndarray of shape (rows,)
+            Non-negative weights.
+        T : ndarray of shape (q, q)
+            Lower triangle, Fortran order; nothing else is read.
+        """
+        rare, short = self._rare, w[self._short]
+        pairs = self._products.T @ T.T.reshape(-1)
+        total = 2.0 * float(short[self._paired] @ pairs)
+        total -= float(short @ (self._squares @ np.diagonal(T)[:rare]))
+        if rare < self.q:
+            across, popular = self._with_popular(short)
+            total += 2.0 * float(np.vdot(across, T[rare:, :rare])) + _inner(popular, T[rare:, rare:])
+        if len(self._long):
+            total += _inner(_square(self._long_rows, w[self._long]), T)
+        return total
+
+    def _with_popular(self, short: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Blocks of the sum over short rows: popular by rare columns, popular by popular ones."""
+        return (self._across @ (self._popular * short[:, None])).T, _square(self._popular, short)
+
+
+def _square(A: FloatArray, w: FloatArray) -> FloatArray:
+    """A' diag(w) A: lower triangle, zeros above."""
+    root = A * np.sqrt(w)[:, None]
+    return np.asarray(blas.dsyrk(1.0, root.T, lower=1))
+
+
+def _inner(A: FloatArray, B: FloatArray) -> float:
+    """Inner product of symmetric matrices, A by its lower triangle, zeros above, B at least its lower one."""
+    return 2.0 * float(np.vdot(A.T, B.T)) - float(np.diagonal(A) @ np.diagonal(B))
 
 
 def by_popularity(A: SparseArray) -> IntArray:
@@ -91,35 +129,6 @@ def _popular_columns(A: SparseArray) -> int:
     return best
 
 
-class _PairedRows:
-    """The sum over rows of rare columns: long rows by BLAS, short ones multiplied out.
-
-    Parameters
-    ----------
-    A : sparse CSR array of shape (rows, q)
-        Its rows.
-    """
-
-    def __init__(self, A: SparseArray) -> None:
-        self.q = int(A.shape[1])
-        if not A.has_sorted_indices:
-            A = A.sorted_indices()
-        counts = np.diff(A.indptr)
-        long = counts > _longest_pair_row(counts, self.q)
-        self._long = np.flatnonzero(long)
-        self._long_rows = A[self._long].toarray()
-        short = np.flatnonzero(~long & (counts > 0))
-        self._short, self._products = _multiply_out(A, short, counts, self.q)
-
-    def __call__(self, w: FloatArray) -> FloatArray:
-        """Lower triangle, zeros above, Fortran order."""
-        gram = (self._products @ w[self._short]).reshape(self.q, self.q).T  # Fortran order without a copy
-        if len(self._long):
-            root = self._long_rows * np.sqrt(w[self._long])[:, None]
-            gram = blas.dsyrk(1.0, root.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
-        return np.asarray(gram)
-
-
 def _longest_pair_row(counts: IntArray, q: int) -> float:
     """Row length above which BLAS is cheaper, or above which the pairs would not fit."""
     longest = q * np.sqrt(BLAS_TERM / PAIR_TERM)
@@ -131,20 +140,26 @@ def _longest_pair_row(counts: IntArray, q: int) -> float:
     return float(longest)
 
 
-def _multiply_out(A: SparseArray, rows: IntArray, counts: IntArray, q: int) -> tuple[IntArray, SparseArray]:
-    """Products of all pairs of entries of each row, as columns of a (q * q, rows) matrix."""
-    order = rows[np.argsort(counts[rows], kind="stable")]
+def _multiply_out(A: SparseArray, q: int) -> tuple[IntArray, SparseArray]:
+    """Products of all pairs of entries of each row, as columns of a (q * q, rows) matrix.
+
+    Returns the rows in the order of the columns; empty ones have none.
+    """
+    counts = np.diff(A.indptr)
+    order = np.argsort(counts, kind="stable")[np.count_nonzero(counts == 0) :]
     pairs = counts[order].astype(np.int64) * (counts[order] + 1) // 2
     indptr = np.concatenate([[0], np.cumsum(pairs)])
     small = max(q * q, int(indptr[-1])) < 2**31
     positions = np.empty(indptr[-1], dtype=np.int32 if small else np.int64)
     products = np.empty(indptr[-1])
     bounds = np.flatnonzero(np.diff(counts[order], prepend=-1, append=-1))
+    # Row by row, so that the pairs of a shorter row are the first ones of a longer.
+    lows, highs = np.tril_indices(int(counts[order].max(initial=0)))
     for start, stop in pairwise(bounds.tolist()):  # one pass per distinct row length
         length = int(counts[order[start]])
         entries = A.indptr[order[start:stop]][:, None] + np.arange(length)
         cols, values = A.indices[entries].astype(positions.dtype), A.data[entries]
-        low, high = np.tril_indices(length)
+        low, high = (of_all[: length * (length + 1) // 2] for of_all in (lows, highs))
         own = slice(indptr[start], indptr[stop])
         # Fortran position of (row cols[low], column cols[high]), cols[low] >= cols[high]: the lower triangle.
         positions[own] = (cols[:, high] * positions.dtype.type(q) + cols[:, low]).ravel()

@@ -1,13 +1,16 @@
 """BLAS threads where they help, and one where they would only wait for each other.
 
 On matrices of a few hundred columns a second thread gains nothing, and on a busy machine the
-threads of one product spend their time waiting for one another.  threadpoolctl, if installed,
-holds BLAS to one thread for such fits; larger ones use whatever the user has allowed.
+threads of one product spend their time waiting for one another.  On larger ones the threads of one
+library help, but NumPy and SciPy from PyPI bring a BLAS each, and after every product the threads of
+one hold the cores for a while that those of the other need.  threadpoolctl, if installed, holds BLAS to
+one thread for small fits; for larger ones NumPy's alone, since the factorizations are SciPy's.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -16,6 +19,8 @@ from .relcov import Layout
 
 # Columns outside the largest factor from which on a second thread pays.
 WORTH_THREADS = 800
+# Where wheels put a BLAS that only NumPy uses, on Linux and Windows, and on macOS.
+NUMPYS = re.compile(r"[/\\]numpy(\.libs|[/\\]\.dylibs)[/\\]")
 
 
 def suitable_threads(layout: Layout) -> AbstractContextManager[Any]:
@@ -29,18 +34,24 @@ def suitable_threads(layout: Layout) -> AbstractContextManager[Any]:
     Returns
     -------
     context manager
-        Restores the number of threads at its end. Does nothing for large designs or without
-        threadpoolctl.
+        Restores the number of threads at its end. Does nothing without threadpoolctl, nor for large designs
+        where NumPy and SciPy share a BLAS.
     """
-    pools = _blas_pools() if layout.q - layout.starts[1] < WORTH_THREADS else None
+    everything, numpy_alone = _blas_pools()
+    pools = everything if layout.q - layout.starts[1] < WORTH_THREADS else numpy_alone
     return nullcontext() if pools is None else pools.limit(limits=1)
 
 
 @cache
-def _blas_pools() -> Any:
-    """Controller of the loaded BLAS libraries, found once (some milliseconds); None without threadpoolctl."""
+def _blas_pools() -> tuple[Any, Any]:
+    """Controllers of every BLAS loaded, and of one that is NumPy's alone; None without threadpoolctl.
+
+    Found once: it takes some milliseconds.
+    """
     try:
         module = importlib.import_module("threadpoolctl")
     except ImportError:
-        return None
-    return module.ThreadpoolController().select(user_api="blas")
+        return None, None
+    everything = module.ThreadpoolController().select(user_api="blas")
+    paths = [pool.filepath for pool in everything.lib_controllers if NUMPYS.search(pool.filepath)]
+    return everything, everything.select(filepath=paths) if paths else None

@@ -43,6 +43,9 @@ class DenseFactorization:
     def information(self) -> list[FloatArray]:
         return [blocks.sum(axis=0) for blocks in self._own_blocks(self.ZtVZ)]
 
+    def rough_information(self) -> None:
+        pass
+
     def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
         return self._between(self.T, f, g)[level, :, other]
 

@@ -80,6 +80,49 @@ def test_verbs_do_not_depend_on_what_was_asked_before(storage, shape, verb):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rough_information_has_six_digits_and_leaves_the_factorization_alone(monkeypatch, storage, shape):
+    monkeypatch.setattr(blocked, "WORTH_ROUNDING", 1)
+    rng = np.random.default_rng(12)
+    levels, K = SHAPES[shape]
+    cp, layout = products(rng, crossed_factors(rng, 80, levels), K)
+    found, fresh = BlockedFactorization(cp, layout), BlockedFactorization(cp, layout)
+    Lambda = lambdas(rng, "regular", K)
+    for factorization in (found, fresh):
+        factorization.update(Lambda)
+    rough = found.rough_information()
+    assert rough is not None
+    for ours, exact in zip(rough, fresh.information(), strict=True):
+        # Single precision, less what I - S^-1 cancels; but not exact, or nothing was saved.
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=1e-4 * np.abs(exact).max())
+        assert not np.array_equal(ours, exact)
+    for ours, exact in zip(found.information(), fresh.information(), strict=True):
+        np.testing.assert_array_equal(ours, exact)
+    assert found.rough_information() is None  # the inverse is there: nothing would be quicker
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits"),
+    [
+        ("all zero", {}),
+        ("tiny", {}),
+        ("zero column", {}),
+        ("regular", {"STEEP": 1.0}),
+        ("regular", {"WORTH_ROUNDING": 99}),
+    ],
+)
+def test_no_rough_information_where_it_has_no_digits_left_or_is_no_quicker(
+    monkeypatch, storage, kind, limits
+):
+    for name, value in ({"WORTH_ROUNDING": 1} | limits).items():
+        monkeypatch.setattr(blocked, name, value)
+    rng = np.random.default_rng(13)
+    cp, layout = products(rng, crossed_factors(rng, 80, (12, 6)), (2, 2))
+    found = BlockedFactorization(cp, layout)
+    found.update(lambdas(rng, kind, layout.K))
+    assert found.rough_information() is None
+
+
 @pytest.mark.parametrize("shape", ["scalar, two scalars", "vector, vector and scalar"])
 def test_portions_do_not_matter(monkeypatch, storage, shape):
     monkeypatch.setattr(blocked, "PORTION", 1)

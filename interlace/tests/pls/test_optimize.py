@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlace.errors import OptimizationError
-from interlace.pls import GroupingFactor, RandomTerm, fit, profiled_criterion
+from interlace.pls import GroupingFactor, RandomTerm, blocked, fit, profiled_criterion
 from interlace.pls.optimize import minimize
 from interlace.tests.oracle import by_definition
 from interlace.tests.pls.dense import assert_close, crossed_factors, design, effects
@@ -49,6 +49,28 @@ def test_same_optimum_from_twenty_starts(name):
         assert found.converged
         assert found.message == "optimum certified"
         assert found.at.objective == pytest.approx(best.at.objective, abs=OBJECTIVE)
+
+
+@pytest.mark.parametrize("maker", [crossed, maximal])
+def test_single_precision_far_from_the_optimum_changes_nothing_at_it(monkeypatch, maker):
+    problem = maker()
+    rounded = []
+
+    def spy(self):
+        found = rough_information(self)
+        rounded.append(found is not None)
+        return found
+
+    rough_information = blocked.BlockedFactorization.rough_information
+    monkeypatch.setattr(blocked.BlockedFactorization, "rough_information", spy)
+    start = 0.5 * problem.criterion().relcov.diagonal
+    exact = minimize(problem.criterion(), start)
+    assert not any(rounded)
+    monkeypatch.setattr(blocked, "WORTH_ROUNDING", 1)
+    found = minimize(problem.criterion(), start)
+    assert any(rounded)
+    assert not found.derivatives.rough
+    assert found.at.objective == pytest.approx(exact.at.objective, abs=OBJECTIVE)
 
 
 @pytest.mark.parametrize("reml", [True, False])

@@ -46,15 +46,18 @@ def test_sums_are_those_of_the_dense_product(monkeypatch, lengths, limit):
     rng = np.random.default_rng(len(lengths))
     A = rows_of_lengths(rng, LENGTHS[lengths](rng), 20)
     gram = WeightedGram(sparse.csr_array(A))
+    T = rng.normal(size=(20, 20))
+    T = np.asfortranarray(np.tril(T + T.T))
+    full = T + np.tril(T, -1).T
     for _ in range(2):
-        weights = rng.uniform(0.0, 2.0, size=(len(A), 3))
-        weights[::7] = 0.0
-        found = gram(weights)
-        assert len(found) == 3
-        for own, w in zip(found, weights.T, strict=True):
-            assert own.flags.f_contiguous
-            assert np.tril(own) == pytest.approx(np.tril(A.T @ (w[:, None] * A)), rel=0, abs=200 * TOLERANCE)
-            assert not np.triu(own, 1).any()
+        w = rng.uniform(0.0, 2.0, size=len(A))
+        w[::7] = 0.0
+        found, expected = gram(w), A.T @ (w[:, None] * A)
+        assert found.flags.f_contiguous
+        assert np.tril(found) == pytest.approx(np.tril(expected), rel=0, abs=200 * TOLERANCE)
+        assert not np.triu(found, 1).any()
+        # A sum of 400 such sums.
+        assert gram.inner(w, T) == pytest.approx(np.vdot(expected, full), rel=0, abs=1e5 * TOLERANCE)
 
 
 def test_order_of_the_indices_does_not_matter():
@@ -69,6 +72,6 @@ def test_order_of_the_indices_does_not_matter():
         shape=A.shape,
     )
     kept = backwards.copy()
-    weights = np.ones((3, 1))
-    np.testing.assert_array_equal(WeightedGram(backwards)(weights)[0], WeightedGram(A)(weights)[0])
+    weights = np.ones(3)
+    np.testing.assert_array_equal(WeightedGram(backwards)(weights), WeightedGram(A)(weights))
     np.testing.assert_array_equal(backwards.indices, kept.indices)

@@ -13,8 +13,14 @@ from interlace.pls.relcov import Layout
 from interlace.pls.threads import suitable_threads
 
 
-def blas_threads():
-    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+def blas_threads(*, numpys=None):
+    """Threads of the BLAS pools: of all, of NumPy's own or of the others."""
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        pool["num_threads"]
+        for pool in pools
+        if numpys is None or numpys == bool(threads.NUMPYS.search(pool["filepath"]))
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +31,31 @@ def two_threads():
     threads._blas_pools.cache_clear()
 
 
-@pytest.mark.parametrize(("levels", "expected"), [(10, {1}), (threads.WORTH_THREADS, {2})])
-def test_threads_by_the_size_of_the_dense_part(levels, expected):
-    with suitable_threads(Layout((5000, levels), (1, 1))):
-        assert blas_threads() == expected
+def test_all_threads_of_scipy_for_a_large_dense_part():
+    with suitable_threads(Layout((5000, threads.WORTH_THREADS), (1, 1))):
+        assert blas_threads(numpys=False) == {2}
+        assert blas_threads(numpys=True) <= {1}  # none, where NumPy and SciPy share a library
     assert blas_threads() == {2}
+
+
+def test_one_thread_for_a_small_dense_part():
+    with suitable_threads(Layout((5000, 10), (1, 1))):
+        assert blas_threads() == {1}
+    assert blas_threads() == {2}
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/x/site-packages/numpy.libs/libscipy_openblas64_-1.so", True),
+        (r"C:\x\site-packages\numpy.libs\libscipy_openblas64_-1.dll", True),
+        ("/x/site-packages/numpy/.dylibs/libscipy_openblas64_.dylib", True),
+        ("/x/site-packages/scipy.libs/libscipy_openblas-1.so", False),
+        ("/envs/numpy/lib/libopenblas.so.0", False),
+    ],
+)
+def test_numpys_own_library_is_known_by_its_place(path, own):
+    assert bool(threads.NUMPYS.search(path)) == own
 
 
 def test_a_small_fit_runs_on_one_thread_and_gives_the_others_back():
