@@ -80,7 +80,8 @@ class BlockedFactorization:
         """Absorb the first factor, factorise the Schur complement of the others."""
         self._Lambda = list(Lambda)
         self._H, self._logdet = absorbed(self._A11, Lambda[0])
-        self._left = np.eye(self.layout.K[0]) - self._A11 @ self._H
+        K = self.layout.K[0]
+        self._left = 1.0 - self._A11 * self._H if K == 1 else np.eye(K) - self._A11 @ self._H
         self._scale: FloatArray | None = None
         if max(self._rest.K) == 1:
             self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
@@ -251,10 +252,11 @@ class BlockedFactorization:
 
     def _rest_information(self, i: int, T22: FloatArray) -> FloatArray:
         levels, K, Lambda = self._rest.n_levels[i], self._rest.K[i], self._Lambda[i + 1]
-        if axes(Lambda)[1][-1] > SMALL_PIVOT:
+        if K == 1 and abs(Lambda[0, 0]) > SMALL_PIVOT:
+            T = np.diagonal(T22)[self._place[self._rest.slices[i]]].sum()
+            return np.asarray((levels - T / Lambda**2) / Lambda**2)
+        if K > 1 and axes(Lambda)[1][-1] > SMALL_PIVOT:
             T = self._own_blocks(T22, i).sum(axis=0)
-            if K == 1:
-                return np.asarray((levels - T / Lambda**2) / Lambda**2)
             inverse = np.linalg.inv(Lambda)
             return np.asarray(inverse.T @ (levels * np.eye(K) - inverse @ T @ inverse.T) @ inverse)
         # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.

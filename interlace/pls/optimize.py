@@ -23,6 +23,7 @@ from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
 from .relcov import RelativeCovariance, axes, lower_factor, null_space
 from .terms import FloatArray
+from .triangular import eigen
 
 # Deviance still to gain at which the search ends: it leaves theta within 8e-7 of its standard error.
 TOLERANCE = 3e-13
@@ -141,7 +142,7 @@ class _Search:
 
     def model(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Eigenvalues made positive, eigenvectors, gradient in their coordinates."""
-        values, vectors = np.linalg.eigh(self.now.hessian + self.secant)
+        values, vectors = eigen(self.now.hessian + self.secant)
         floor = 1e-9 * max(float(np.abs(values).max()), 1e-300)
         return np.maximum(np.abs(values), floor), vectors, vectors.T @ self.now.gradient
 

@@ -154,8 +154,14 @@ class RelativeCovariance:
         -------
         ndarray of shape (..., m_f)
         """
-        own = self.of_factor[f]
-        return np.asarray(blocks[..., self.row[own], self.col[own]] * np.where(self.diagonal[own], 1.0, 2.0))
+        row, col, twice = self._places[f]
+        return np.asarray(blocks[..., row, col] * twice)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[IntArray, IntArray, FloatArray], ...]:
+        """Row and column of each factor's parameters, and how often each stands in D."""
+        twice = np.where(self.diagonal, 1.0, 2.0)
+        return tuple((self.row[own], self.col[own], twice[own]) for own in self.of_factor)
 
     def of_terms(self, factor_blocks: Sequence[FloatArray]) -> list[FloatArray]:
         """Blocks per term, (k, k), out of blocks per factor."""

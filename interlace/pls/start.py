@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import lapack
 
 from .crossproducts import CrossProducts
 from .nested import diagonal_blocks
@@ -33,6 +34,8 @@ LEAST, MOST = 0.05, 20.0
 LEAST_RESIDUAL = 1e-3
 # Difference of two levels' cross-products, relative, that is rounding.
 ALIKE = 1e-12
+# Ratio of pivots below which the equations do not tell the terms apart.
+REDUNDANT = 1e-11
 
 
 def moment_start(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -> FloatArray:
@@ -118,7 +121,7 @@ class _Moments:
                 sums = _weighted(self.own[f], Lambda[f] @ Lambda[f].T, products)
             equations[own[:, None], order] = relcov.traces(sums, f).T
         equations[m, m:] = self._rows, self._square
-        return np.asarray(np.linalg.lstsq(equations[:, :-1], equations[:, -1], rcond=None)[0])
+        return _solved(equations[:, :-1], equations[:, -1])
 
 
 def _outer(A: FloatArray, B: FloatArray) -> FloatArray:
@@ -128,9 +131,21 @@ def _outer(A: FloatArray, B: FloatArray) -> FloatArray:
 
 def _weighted(A: FloatArray, D: FloatArray, products: FloatArray) -> FloatArray:
     """Sums over levels of ``W_l S_l W_l'`` for each S of (products, n_levels, K, K)."""
-    W = np.linalg.inv(np.eye(len(D)) + A @ D)
-    both = W[:, :, None, :, None] * W[:, None, :, None, :]  # level, a, d, b, c
-    return np.asarray(np.einsum("ladbc,klbc->kad", both, products, optimize=["einsum_path", (0, 1)]))
+    n, K, _ = A.shape
+    W = 1.0 / (1.0 + A * D) if K == 1 else np.linalg.inv(np.eye(K) + A @ D)
+    Wt = W.transpose(0, 2, 1)
+    both = Wt[:, :, None, :, None] * Wt[:, None, :, None, :]  # W[a, b] W[d, c] at l, b, c, a, d
+    sums = products.reshape(-1, n * K * K) @ both.reshape(n * K * K, K * K)
+    return sums.reshape(-1, K, K)
+
+
+def _solved(system: FloatArray, right: FloatArray) -> FloatArray:
+    """The solution, or the shortest one where there are several: terms may be redundant."""
+    LU, _, solution, _ = lapack.dgesv(system, right)
+    pivots = np.abs(np.diagonal(LU))
+    if pivots.min() > REDUNDANT * pivots.max():
+        return np.asarray(solution)
+    return np.asarray(np.linalg.lstsq(system, right, rcond=None)[0])
 
 
 # ---- signals: sums over the levels m of a factor g of N_lm E_k N_lm' -----------------------------

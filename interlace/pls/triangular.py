@@ -1,4 +1,4 @@
-"""Triangular solves straight through LAPACK: SciPy's checks cost more than small systems do."""
+"""Triangular solves and eigenvalues straight through LAPACK: checks cost more than small systems do."""
 
 from __future__ import annotations
 
@@ -43,3 +43,11 @@ def symmetric_from_lower(lower: FloatArray) -> FloatArray:
     full = lower + lower.T
     full.flat[:: len(full) + 1] *= 0.5
     return np.asarray(full)
+
+
+def eigen(symmetric: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues, increasing, and eigenvectors of a symmetric matrix."""
+    values, vectors, info = lapack.dsyev(symmetric)
+    if info:
+        raise np.linalg.LinAlgError("the eigenvalues of a symmetric matrix did not converge.")
+    return np.asarray(values), np.asarray(vectors)
