@@ -224,9 +224,11 @@ class BlockedFactorization:
         T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
         return T11
 
-    def with_products(self, cp: CrossProducts) -> BlockedFactorization:
-        """The same factorization for cross-products of other rows."""
-        return BlockedFactorization(cp, self.layout)
+    def with_products(
+        self, cp: CrossProducts, levels: Sequence[IntArray] | None = None
+    ) -> BlockedFactorization:
+        """The same factorization for cross-products of other rows, perhaps of some levels only."""
+        return BlockedFactorization(cp, self.layout if levels is None else self.layout.of_levels(levels))
 
     def _full(self, T22: FloatArray) -> FloatArray:
         return T22 if self._scale is None else symmetric_from_lower(T22)
@@ -243,7 +245,7 @@ class BlockedFactorization:
         if pivots.max() > STEEP * pivots.min() or smallest < FLAT:
             return None
         inverse, _ = linalg.lapack.spotri(self._L.astype(np.float32), lower=1, overwrite_c=1)
-        return self._information(self._between_Lambda2(inverse.astype(np.float64)))
+        return self._information(self._between_Lambda2(inverse).astype(np.float64))
 
     def _information(self, T22: FloatArray) -> list[FloatArray]:
         full = self._full(T22) if self._first.wants_full else T22

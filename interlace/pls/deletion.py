@@ -22,9 +22,12 @@ from .crossproducts import CrossProducts
 from .fit import PLSFit, fit, fit_criterion
 from .rows import Rows
 from .terms import FloatArray, GroupingFactor, IntArray, RandomTerm, SparseArray
+from .threads import suitable_threads
 
 # Share of a direction of X that must be left for its cross-products to have digits enough.
 WELL_LEFT = 1e-6
+# Share of the columns outside the largest factor up to which it pays to do without those that vanish.
+MANY_LEFT = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +108,20 @@ def refit_without(pls_fit: PLSFit, rows: Rows, raw: Raw, own: IntArray) -> Delet
     Deleted
         With a ``failure`` instead of an exception where the rest does not identify the model.
     """
-    p, start = pls_fit.p, pls_fit.theta
     try:
-        criterion = without(pls_fit.criterion, rows, own)
-        if p == 0 or np.linalg.eigvalsh(criterion.cp.C[:p, :p])[0] > WELL_LEFT:
-            return _deleted(fit_criterion(criterion, start=start), tuple(range(p)), p)
-        kept = np.delete(np.arange(rows.n), own)
-        result, columns = raw.fit(kept, start, reml=pls_fit.reml)
-        return _deleted(result, columns, p)
+        with suitable_threads(rows.layout):
+            return _refit(pls_fit, rows, raw, own)
     except (InterlaceError, np.linalg.LinAlgError) as error:
         return _failed(pls_fit, f"{type(error).__name__}: {error}")
+
+
+def _refit(pls_fit: PLSFit, rows: Rows, raw: Raw, own: IntArray) -> Deleted:
+    p, criterion = pls_fit.p, without(pls_fit.criterion, rows, own)
+    if p == 0 or np.linalg.eigvalsh(criterion.cp.C[:p, :p])[0] > WELL_LEFT:
+        return _deleted(fit_criterion(criterion, start=pls_fit.optimum), tuple(range(p)), p)
+    kept = np.delete(np.arange(rows.n), own)
+    result, columns = raw.fit(kept, pls_fit.theta, reml=pls_fit.reml)
+    return _deleted(result, columns, p)
 
 
 def _deleted(result: PLSFit, columns: tuple[int, ...], p: int) -> Deleted:
@@ -172,14 +179,27 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
             f"{left} rows remain for {criterion.cp.p} fixed effects and a residual variance; "
             "at least one row more than fixed effects is needed. Delete less."
         )
-    cp = _left(criterion.cp, rows.take(own))
-    return ProfiledCriterion(
-        cp,
-        criterion.relcov,
-        criterion.factorization.with_products(cp),
-        criterion.basis,
-        reml=criterion.reml,
-    )
+    cp, relcov = _left(criterion.cp, rows.take(own)), criterion.relcov
+    levels = _levels_left(rows, own)
+    if levels is not None:
+        columns = relcov.layout.columns(levels)
+        cp = replace(cp, A=cp.A[columns][:, columns], B=cp.B[columns])
+        relcov = replace(relcov, layout=relcov.layout.of_levels(levels))
+    factorization = criterion.factorization.with_products(cp, levels)
+    return ProfiledCriterion(cp, relcov, factorization, criterion.basis, reml=criterion.reml)
+
+
+def _levels_left(rows: Rows, own: IntArray) -> list[IntArray] | None:
+    """Levels of each factor that remain without some rows; None where few or none vanish.
+
+    Vanished levels keep columns of zeros, which change nothing but the cost of a dense factor.
+    """
+    levels = [
+        np.flatnonzero(np.bincount(codes, minlength=n) > np.bincount(codes[own], minlength=n))
+        for codes, n in zip(rows.codes, rows.layout.n_levels, strict=True)
+    ]
+    left = sum(len(some) * K for some, K in zip(levels[1:], rows.layout.K[1:], strict=True))
+    return levels if left < MANY_LEFT * (rows.layout.q - rows.layout.starts[1]) else None
 
 
 def _left(whole: CrossProducts, part: Rows) -> CrossProducts:

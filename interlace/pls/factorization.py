@@ -48,5 +48,8 @@ class Factorization(Protocol):
     def conditional_among(self, columns: IntArray) -> FloatArray:
         """T among some columns of Z, in increasing order, (c, c)."""
 
-    def with_products(self, cp: CrossProducts) -> Self:
-        """The same factorization for cross-products of other rows, whose pattern lies within this one's."""
+    def with_products(self, cp: CrossProducts, levels: Sequence[IntArray] | None = None) -> Self:
+        """The same factorization for cross-products of other rows, whose pattern lies within this one's.
+
+        If ``levels`` is given, the cross-products are those of some levels of each factor only.
+        """

@@ -298,7 +298,7 @@ def fit(
 def fit_criterion(
     criterion: ProfiledCriterion,
     *,
-    start: FloatArray | None = None,
+    start: FloatArray | Optimum | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
 ) -> PLSFit:
@@ -308,26 +308,32 @@ def fit_criterion(
     ----------
     criterion : ProfiledCriterion
         What to minimise.
-    start, maxiter, callback
+    start : ndarray of shape (m,) or Optimum, optional
+        As in `fit`; or the optimum for much the same data.
+    maxiter, callback
         As in `fit`.
 
     Returns
     -------
     PLSFit
     """
+    with suitable_threads(criterion.relcov.layout):
+        optimum = minimize(criterion, _start(criterion, start), maxiter=maxiter, callback=callback)
+        return snapshot(criterion, optimum)
+
+
+def _start(criterion: ProfiledCriterion, start: FloatArray | Optimum | None) -> FloatArray | Optimum:
+    """Where the search begins, in basis parameters."""
     relcov = criterion.relcov
-    if start is not None and (np.shape(start) != (relcov.m,) or not np.isfinite(start).all()):
+    if start is None:
+        return moment_start(criterion.cp, relcov, reml=criterion.reml)
+    if isinstance(start, Optimum):
+        return start
+    if np.shape(start) != (relcov.m,) or not np.isfinite(start).all():
         raise ValueError(
             f"start is {start!r}; wanted {relcov.m} finite covariance parameters, one per theta."
         )
-    with suitable_threads(relcov.layout):
-        phi = (
-            moment_start(criterion.cp, relcov, reml=criterion.reml)
-            if start is None
-            else relcov.to_basis @ np.asarray(start, dtype=float)
-        )
-        optimum = minimize(criterion, phi, maxiter=maxiter, callback=callback)
-        return snapshot(criterion, optimum)
+    return np.asarray(relcov.to_basis @ np.asarray(start, dtype=float))
 
 
 def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:

@@ -31,10 +31,16 @@ TOLERANCE = 3e-13
 NEARLY_SINGULAR = 1e-2
 # Deviance that rounding a singular value to zero may cost.
 ROUNDING_COST = 1e-9
-# Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian.
-LOCAL = 0.1
-# Deviance still to gain below which derivatives in single precision do not do; their error is far smaller.
-ROUGH = 1e-6
+# Predicted decrease below which steps are local enough for differences of gradients to improve the Hessian,
+# and above which what they have taught holds no more.
+LOCAL, FAR = 0.1, 3.0
+# Deviance that may be promised where derivatives are taken from an inverse in single precision.
+# Their error promises some 1e-14; the last ones, and most often only these, are exact.
+ROUGH = 1e-11
+FIRST_PROGRESS = 1e-3
+# Deviance that is left to gain at most where a warm search has its last derivatives, and one step later at
+# the usual pace: theta is then within 1e-6 of its standard error.
+SAFE, ENOUGH = 1e-8, 1e-12
 # Share of the analytic curvature, in any direction, below which a secant's is not believed.
 CREDIBLE = 0.1
 # Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
@@ -92,7 +98,7 @@ class Optimum:
     phi : ndarray of shape (m,)
         Basis parameters of the optimum without a gauge, diagonal >= 0.
     derivatives : Derivatives
-        At the optimum.
+        At the optimum; of a warm search to some six digits, and perhaps one last Newton step away from it.
     converged : bool
         Whether the quadratic model and the score matrices promise nothing more.
     expected_decrease : float
@@ -103,6 +109,8 @@ class Optimum:
         Every accepted step, the start first.
     message : str
         Why the search ended.
+    secant : ndarray of shape (m, m)
+        What the search has learned about the part of the Hessian that ``derivatives`` lack, in the gauge.
     """
 
     at: Decomposition
@@ -114,6 +122,7 @@ class Optimum:
     nfev: int
     path: tuple[Iteration, ...]
     message: str
+    secant: FloatArray
 
 
 @dataclass
@@ -126,6 +135,7 @@ class _Search:
     at: Decomposition
     now: Derivatives
     secant: FloatArray  # what the exact Hessian has beyond `now.hessian`, learned from gradients
+    warm: bool = False  # whether the search began at the optimum for much the same data
     radius: float = 1.0  # longest step: parameters in orthonormal bases are of order one
     nfev: int = 1
     path: list[Iteration] = field(default_factory=list)
@@ -135,6 +145,12 @@ class _Search:
         """Error of the criterion by rounding: of its own size, and of r^2 as a difference from y'y."""
         cancelled = self.criterion.nu * float(self.criterion.cp.C[-1, -1]) / self.at.pwrss
         return min(NOISE * max(1.0, abs(self.at.objective)) + EPSILON * cancelled, MOST_NOISE)
+
+    @property
+    def progress(self) -> float:
+        """Share of the promised deviance that the last step left to the next; a guess at first."""
+        *before, now = (iteration.expected_decrease for iteration in self.path[-2:])
+        return min(1.0, now / before[0]) if before and before[0] > 0.0 else FIRST_PROGRESS
 
     def evaluate(self, phi: FloatArray, gauge: Sequence[FloatArray] | None) -> Decomposition:
         self.nfev += 1
@@ -158,15 +174,23 @@ class _Search:
         if self.callback is not None:
             self.callback(iteration)
 
-    def move(self, new: Decomposition, *, learn: bool, rough: bool = False) -> None:
-        """Accept an evaluation and differentiate there; if asked, learn from the change of the gradient."""
+    def move(self, new: Decomposition, predicted: float) -> None:
+        """Accept a step that promised a decrease, differentiate at its end, and learn if it was short."""
+        if predicted > (FAR if self.secant.any() else LOCAL):
+            self.jump(new, rough=True)
+            return
         before, step = self.now, new.phi - self.at.phi
-        self.at = new if learn else _principal_axes(self.criterion.relcov, new)
-        self.now = self.criterion.derivatives(self.at, rough=rough)
-        if learn:
+        self.at = new
+        # At the new point as much less will be promised as at the last one, if the pace is kept.
+        self.now = self.criterion.derivatives(new, rough=predicted * self.progress > ROUGH)
+        if predicted < LOCAL:
             self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
-        else:
-            self.secant = np.zeros_like(self.secant)
+
+    def jump(self, new: Decomposition, *, rough: bool = False) -> None:
+        """Accept an evaluation somewhere else: take its principal axes, forget what secants have taught."""
+        self.at = _principal_axes(self.criterion.relcov, new)
+        self.now = self.criterion.derivatives(self.at, rough=rough)
+        self.secant = np.zeros_like(self.secant)
 
     def measure(self) -> None:
         """Replace what secants have learned by central differences of the exact gradient."""
@@ -194,12 +218,12 @@ def _principal_axes(relcov: RelativeCovariance, at: Decomposition) -> Decomposit
 
 def minimize(
     criterion: ProfiledCriterion,
-    start: FloatArray,
+    start: FloatArray | Optimum,
     *,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
 ) -> Optimum:
-    """Minimise the criterion from basis parameters ``start``.
+    """Minimise the criterion.
 
     The factorization is left wherever the last trial was.
 
@@ -207,8 +231,9 @@ def minimize(
     ----------
     criterion : ProfiledCriterion
         What to minimise.
-    start : ndarray of shape (m,)
-        Basis parameters.
+    start : ndarray of shape (m,), or Optimum
+        Basis parameters; or the optimum for much the same data, for a warm search: it starts there with the
+        Hessian that was learned on the way, and does without derivatives at the end of its last step.
     maxiter : int
         Steps at most.
     callback : callable, optional
@@ -223,23 +248,27 @@ def minimize(
     OptimizationError
         If the criterion is not finite at the start or falls without bound.
     """
-    at = criterion.decompose(start)
+    if isinstance(start, Optimum):
+        at, secant = criterion.decompose(start.at.phi, start.at.gauge), start.secant
+    else:
+        at = _principal_axes(criterion.relcov, criterion.decompose(start))
+        secant = np.zeros((len(start), len(start)))
     if not np.isfinite(at.objective):
         raise OptimizationError(
             "the criterion is not finite at the starting values: the model reproduces the response exactly. "
             "Wanted: residual variation. Check the response, or drop a random term."
         )
-    m = len(start)
-    at = _principal_axes(criterion.relcov, at)
-    search = _Search(
-        criterion, callback, maxiter, at, criterion.derivatives(at, rough=True), np.zeros((m, m))
-    )
+    now = criterion.derivatives(at, rough=True)
+    search = _Search(criterion, callback, maxiter, at, now, secant, warm=isinstance(start, Optimum))
     converged = _descend(search)
-    for _ in range(4 + m):  # each round either ends or leaves a saddle or boundary for good
+    for _ in range(4 + len(at.phi)):  # each round either ends or leaves a saddle or boundary for good
         _round_to_boundary(search)
         if not _escape(search) and not _drop(search):
             break
         converged = _descend(search)
+    if search.now.rough and not search.warm:  # the search ended early, perhaps on a trial not accepted
+        criterion.decompose(search.at.phi, search.at.gauge)
+        search.now = criterion.derivatives(search.at)
     values, _, g = search.model()
     expected = float(g @ (g / values)) / 2.0
     done = converged or expected < 100.0 * TOLERANCE + search.noise
@@ -256,6 +285,7 @@ def minimize(
         nfev=search.nfev,
         path=tuple(search.path),
         message=message,
+        secant=search.secant,
     )
 
 
@@ -265,7 +295,7 @@ def _descend(search: _Search) -> bool:
     while True:
         values, vectors, g = search.model()
         expected = float(g @ (g / values)) / 2.0
-        if search.now.rough and expected < ROUGH:
+        if search.now.rough and expected < TOLERANCE and not search.warm:
             search.now = search.criterion.derivatives(search.at)
             continue
         search.record(expected)
@@ -277,10 +307,33 @@ def _descend(search: _Search) -> bool:
             slow = 0
         if expected < TOLERANCE or (slow == PATIENCE - 1 and expected < search.noise):
             return True  # in the noise Newton's steps no longer shrink, and would go on for ever
+        if search.warm and _finished(search, expected, vectors @ (g / values)):
+            return True
         if len(search.path) > search.maxiter:
             return False
         if not _step(search, values, vectors, g):
             return expected < max(100.0 * TOLERANCE, search.noise)
+
+
+def _finished(search: _Search, expected: float, step: FloatArray) -> bool:
+    """Take the last step without derivatives at its end, where it is safe to call it the last."""
+    if (
+        expected > SAFE
+        or expected * search.progress > TOLERANCE
+        or search.now.rough
+        or _near_boundary(search)
+    ):
+        return False
+    new = search.evaluate(search.at.phi - step, search.at.gauge)
+    if new.objective > search.at.objective + search.noise:
+        return False
+    search.at = new
+    return True
+
+
+def _near_boundary(search: _Search) -> bool:
+    found = (axes(block)[1] for block in search.criterion.relcov.of_terms(search.at.Lambda))
+    return any(s[-1] < NEARLY_SINGULAR * max(1.0, float(s[0])) for s in found)
 
 
 def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArray) -> bool:
@@ -302,8 +355,7 @@ def _step(search: _Search, values: FloatArray, vectors: FloatArray, g: FloatArra
                     "Wanted: residual variation within the levels. "
                     "Drop a random term, or check for duplicated rows."
                 )
-            # Far from the optimum one gradient difference says little about the Hessian at the next point.
-            search.move(new, learn=predicted < LOCAL, rough=predicted > LOCAL)
+            search.move(new, predicted)
             return True
         if predicted < search.noise / 10.0:
             break
@@ -357,7 +409,7 @@ def _round_to_boundary(search: _Search) -> None:
     new = search.evaluate(relcov.triangle(relcov.of_factors(rounded)), None)
     if new.objective > search.at.objective + ROUNDING_COST:
         return
-    search.move(new, learn=False)
+    search.jump(new)
     values, _, g = search.model()
     search.record(float(g @ (g / values)) / 2.0)
 
@@ -374,7 +426,7 @@ def _escape(search: _Search) -> bool:
             trial = relcov.of_factors([*blocks[:i], longer, *blocks[i + 1 :]])
             new = search.evaluate(relcov.triangle(trial), None)
             if new.objective < search.at.objective - search.noise:
-                search.move(new, learn=False)
+                search.jump(new)
                 search.radius = 1.0
                 return True
     return False
@@ -394,7 +446,7 @@ def _drop(search: _Search) -> bool:
             continue
         new = search.evaluate(phi, search.at.gauge)
         if new.objective < search.at.objective - search.noise:
-            search.move(new, learn=False)
+            search.jump(new)
             search.radius = 1.0
             return True
     return False

@@ -61,6 +61,19 @@ class Layout:
         """Columns of each factor."""
         return tuple(slice(a, b) for a, b in zip(self.starts[:-1], self.starts[1:], strict=True))
 
+    def of_levels(self, levels: Sequence[IntArray]) -> Layout:
+        """The layout of some levels of each factor."""
+        return Layout(tuple(len(own) for own in levels), self.K)
+
+    def columns(self, levels: Sequence[IntArray]) -> IntArray:
+        """Columns of Z of some levels of each factor."""
+        return np.concatenate(
+            [
+                start + (own[:, None] * K + np.arange(K)).ravel()
+                for own, K, start in zip(levels, self.K, self.starts, strict=False)
+            ]
+        )
+
     def by_level(self, columns: FloatArray, f: int) -> FloatArray:
         """Rows of factor f of a (q, r) array as (n_levels, K, r): a view."""
         return columns[self.slices[f]].reshape(self.n_levels[f], self.K[f], -1)

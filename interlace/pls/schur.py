@@ -13,8 +13,10 @@ items that nearly everyone saw, and a few people who saw nearly everything.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import blas
 
@@ -162,7 +164,12 @@ def _multiply_out(A: SparseArray, q: int) -> tuple[IntArray, SparseArray]:
         low, high = (of_all[: length * (length + 1) // 2] for of_all in (lows, highs))
         own = slice(indptr[start], indptr[stop])
         # Fortran position of (row cols[low], column cols[high]), cols[low] >= cols[high]: the lower triangle.
-        positions[own] = (cols[:, high] * positions.dtype.type(q) + cols[:, low]).ravel()
-        products[own] = (values[:, low] * values[:, high]).ravel()
+        positions[own] = (_picked(cols, high) * positions.dtype.type(q) + _picked(cols, low)).ravel()
+        products[own] = (_picked(values, low) * _picked(values, high)).ravel()
     shape = (q * q, len(order))
     return order, sparse.csc_array((products, positions, indptr.astype(positions.dtype)), shape=shape)
+
+
+def _picked(A: NDArray[Any], columns: IntArray) -> NDArray[Any]:
+    """Some columns, all of them there: without the check for it three times as fast."""
+    return A.take(columns, axis=1, mode="clip")

@@ -42,6 +42,39 @@ def test_levels_of_the_other_factor_that_vanish(solver):
     same_as_from_scratch(deletion, first, interlace.fit(formula, frame[frame["subject"] != first]))
 
 
+@pytest.mark.filterwarnings("ignore::interlace.errors.SingularFitWarning")
+@pytest.mark.parametrize(
+    ("terms", "level"),
+    [
+        ("(1 | department) + (1 | teacher) + (1 | pupil)", "department"),  # teachers of one department
+        ("(1 + x | teacher) + (1 | pupil)", "department"),
+        ("(1 | pupil) + (1 + x | department)", "department"),
+        ("(1 + x | department / teacher)", "department"),  # nested
+        ("(1 | department / teacher)", "department"),
+    ],
+)
+def test_many_levels_that_vanish_together(terms, level):
+    rng = np.random.default_rng(3)
+    teacher = np.repeat(np.arange(12), 20)
+    frame = pd.DataFrame(
+        {
+            "teacher": teacher,
+            "department": teacher // 3,
+            "pupil": rng.integers(0, 30, 240),
+            "x": rng.normal(size=240),
+        }
+    )
+    effects = (
+        rng.normal(size=12)[teacher] + rng.normal(size=4)[teacher // 3] + rng.normal(size=30)[frame["pupil"]]
+    )
+    frame["y"] = effects * (1.0 + frame["x"]) + rng.normal(size=240)
+    frame = frame.astype({"teacher": "category", "department": "category", "pupil": "category"})
+    formula = f"y ~ x + {terms}"
+    deletion = interlace.case_delete(interlace.fit(formula, frame), level)
+    for label in deletion.criterion.index:
+        same_as_from_scratch(deletion, label, interlace.fit(formula, frame[frame[level] != label]))
+
+
 def test_column_of_x_that_vanishes():
     frame = interlace.datasets.load_sleepstudy().assign(
         special=lambda x: (x["Subject"] == x["Subject"].iloc[0]).astype(float)

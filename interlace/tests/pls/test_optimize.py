@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlace.errors import OptimizationError
-from interlace.pls import GroupingFactor, RandomTerm, blocked, fit, profiled_criterion
+from interlace.pls import GroupingFactor, ProfiledCriterion, RandomTerm, blocked, fit, profiled_criterion
 from interlace.pls.optimize import minimize
 from interlace.tests.oracle import by_definition
 from interlace.tests.pls.dense import assert_close, crossed_factors, design, effects
@@ -71,6 +71,25 @@ def test_single_precision_far_from_the_optimum_changes_nothing_at_it(monkeypatch
     assert any(rounded)
     assert not found.derivatives.rough
     assert found.at.objective == pytest.approx(exact.at.objective, abs=OBJECTIVE)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_warm_search_ends_where_a_cold_one_does_in_fewer_steps(name):
+    criterion = DESIGNS[name]().criterion()
+    rng = np.random.default_rng(5)
+    other = replace(criterion.cp, B=criterion.cp.B * (1.0 + 0.02 * rng.normal(size=criterion.cp.B.shape)))
+    similar = ProfiledCriterion(
+        other, criterion.relcov, criterion.factorization, criterion.basis, reml=criterion.reml
+    )
+    theirs = minimize(similar, 0.5 * criterion.relcov.diagonal)
+    cold = minimize(criterion, 0.5 * criterion.relcov.diagonal)
+    warm = minimize(criterion, theirs)
+    assert warm.converged
+    assert warm.nfev <= cold.nfev
+    assert warm.at.objective == pytest.approx(cold.at.objective, abs=OBJECTIVE)
+    # Deviance that the difference of the two costs: the square of its share of a standard error.
+    lost = warm.phi - cold.phi
+    assert lost @ cold.derivatives.hessian @ lost / 2.0 < 1e-12
 
 
 @pytest.mark.parametrize("reml", [True, False])
