@@ -509,13 +509,13 @@ class CrossedLMMResults(Publication, Reports):
         Parameters
         ----------
         kind : str, default "resid"
-            "resid", "qq", "scale-location", "quantile", "ranef", "caterpillar", "ranef-pairs" or
-            "influence".
+            "resid", "qq", "scale-location", "quantile", "ranef", "caterpillar", "ranef-pairs", "influence"
+            or "profile".
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
         **options
             ``factor=`` and ``effect=`` for random effects, ``level=`` for "influence", ``nsim=`` and
-            ``rng=`` for "quantile".
+            ``rng=`` for "quantile", ``parm=``, ``picture=`` and ``n_jobs=`` for "profile".
 
         Returns
         -------

@@ -191,13 +191,13 @@ def plot(results: Any, kind: str = "resid", *, ax: Any = None, **options: Any) -
     kind : str
         "resid" (residuals against fitted values), "qq" (studentized residuals against the normal
         distribution), "scale-location", "quantile" (simulated quantile residuals), "ranef" (normal QQ of
-        the random effects), "caterpillar" (random effects with 95 % intervals), "ranef-pairs", or
-        "influence" (Cook's distances of the groups).
+        the random effects), "caterpillar" (random effects with 95 % intervals), "ranef-pairs",
+        "influence" (Cook's distances of the groups), or "profile" (likelihood profiles of the parameters).
     ax : matplotlib Axes, optional
         Where to draw; kinds with several panels need ``factor=`` and ``effect=`` then.
     **options
         ``factor=``, ``effect=`` for the random effects, ``level=`` for "influence", ``nsim=``, ``rng=`` for
-        "quantile".
+        "quantile", ``parm=``, ``picture=`` ("zeta", "density", "pairs") and ``n_jobs=`` for "profile".
 
     Returns
     -------
@@ -310,6 +310,13 @@ def plot_influence(results: Any, *, level: Any = None, ax: Any = None) -> Any:
     return figure
 
 
+def plot_profile(
+    results: Any, *, parm: Any = None, picture: str = "zeta", n_jobs: int | None = 1, ax: Any = None
+) -> Any:
+    """Likelihood profiles, a panel per parameter; the frame behind them is ``results.profile().table``."""
+    return results.profile(parm, n_jobs=n_jobs).plot(picture, ax=ax)
+
+
 KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "resid": (plot_resid, ()),
     "qq": (plot_qq, ()),
@@ -319,4 +326,5 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "caterpillar": (plot_caterpillar, ("factor", "effect")),
     "ranef-pairs": (plot_ranef_pairs, ("factor",)),
     "influence": (plot_influence, ("level",)),
+    "profile": (plot_profile, ("parm", "picture", "n_jobs")),
 }

@@ -3,13 +3,15 @@
 In an order of the term's columns in which those concerned come first, the first row of Lambda_i holds
 only ``sd_a / sigma`` and the second one ``s (rho, sqrt(1 - rho^2))``.  Another order is another orthonormal
 basis: a *gauge* of the criterion.  With rho fixed, Lambda is linear in the free parameters; with ``sd_a``
-fixed it is so given sigma, which then is a parameter of the search.
+fixed it is so given sigma, which then is a parameter of the search.  There are no bounds, but with rho fixed
+two scales of opposite signs are another model, the one with ``-rho``: such ends are not taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -17,7 +19,11 @@ from scipy import linalg
 from .criterion import ProfiledCriterion
 from .descent import Point, descend
 from .held import AtSigma, Conditional, conditional
+from .start import moment_start
 from .terms import FloatArray
+
+# Share of the other scale at which a search begins inside the edge where one is zero.
+INSIDE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +136,35 @@ class FixedCorrelation:
     def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
         """The minimum with ``rho = value``, sought from x (found at the value ``near``)."""
         del near
-        order, criterion = self.order, self.order.criterion
-        held = _HeldCorrelation(order, self._columns(value))
-        metric = np.asarray(np.linalg.qr(held.columns, mode="r"), dtype=float)
-        held = replace(held, columns=np.asarray(np.linalg.solve(metric.T, held.columns.T)).T)
-        found = descend(held, np.append(metric @ x[:2], x[2:]))
+        criterion, edge = self.order.criterion, self._edge
+        found = self._search(value, x, (0, 1))
+        if not _one_sign(found):
+            inside = np.abs(edge.x[:2])
+            inside = np.maximum(inside, INSIDE * inside.max())
+            found = self._search(value, np.append(inside, edge.x[2:]), (0, 1))
+        if not _one_sign(found) or edge.value < found.value:
+            found = edge
         sigma = criterion.basis.scale * float(np.sqrt(found.at.pwrss / criterion.cp.n))
-        outer = replace(found, x=np.append(np.linalg.solve(metric, found.x[:2]), found.x[2:]))
-        return _of_point(criterion, outer, sigma)
+        return _of_point(criterion, found, sigma)
+
+    @cached_property
+    def _edge(self) -> Point:
+        """The minimum where one of the two scales is zero: whatever rho is."""
+        criterion = self.order.criterion
+        x = self.start(moment_start(criterion.cp, criterion.relcov, reml=criterion.reml))
+        lost = (np.where(np.arange(len(x)) == a, 0.0, x) for a in (0, 1))
+        edges = [self._search(0.0, start, (kept,)) for start, kept in zip(lost, (1, 0), strict=True)]
+        return min(edges, key=lambda point: point.value)
+
+    def _search(self, value: float, x: FloatArray, free: tuple[int, ...]) -> Point:
+        """The nearest minimum over the free ones of the two scales and over all else."""
+        columns, scales = self._columns(value)[:, free], list(free)
+        metric = np.asarray(np.linalg.qr(columns, mode="r"), dtype=float)
+        held = _HeldCorrelation(self.order, np.asarray(np.linalg.solve(metric.T, columns.T)).T)
+        found = descend(held, np.append(metric @ x[scales], x[2:]))
+        outer = np.append(np.zeros(2), found.x[len(scales) :])
+        outer[scales] = np.linalg.solve(metric, found.x[: len(scales)])
+        return replace(found, x=outer)
 
     def _columns(self, rho: float) -> FloatArray:
         """Derivatives of phi by the two scales, (m, 2)."""
@@ -149,6 +176,11 @@ class FixedCorrelation:
         columns[f + k, 1] = order.R[1, 1] * np.sqrt(max(0.0, 1.0 - rho**2))
         # The rows below stay free: their raw entries take up whatever these two columns put there.
         return columns
+
+
+def _one_sign(point: Point) -> bool:
+    """Whether the scales are standard deviations; if their signs differ the correlation is ``-rho``."""
+    return bool(point.x[0] * point.x[1] > 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +205,7 @@ class _HeldCorrelation:
 
     def without(self, j: int, x: FloatArray) -> FloatArray:
         """x without the column of Lambda that parameter j lies in."""
-        relcov, tied = self.order.criterion.relcov, 2
+        relcov, tied = self.order.criterion.relcov, self.columns.shape[1]
         f, k = self.order.first, relcov.term_k[self.order.term]
         others = np.delete(np.arange(relcov.m), [f, f + 1, f + k])
         same = relcov.same_column[others[j - tied]][others] if j >= tied else np.zeros(len(others), bool)

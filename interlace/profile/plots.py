@@ -18,7 +18,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 SMOOTH = 201
 
 
-def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Series) -> Any:
+def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Series, ax: Any = None) -> Any:
     """A figure of some parameters.
 
     Parameters
@@ -31,6 +31,8 @@ def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Ser
         Parameters.
     estimates : Series
         Where the profiles are zero.
+    ax : matplotlib Axes, optional
+        Where to draw the picture of one parameter; a new figure by default.
 
     Returns
     -------
@@ -39,6 +41,15 @@ def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Ser
     painters: dict[str, Callable[..., Any]] = {"zeta": _zeta, "density": _density}
     if kind not in (*painters, "pairs"):
         raise ValueError(f'kind={kind!r} is no picture of a profile; give "zeta", "density" or "pairs"')
+    if ax is not None:
+        if kind == "pairs" or len(names) != 1:
+            what = "pairs of parameters" if kind == "pairs" else f"{len(names)} parameters"
+            raise ValueError(
+                f"ax= takes the picture of one parameter, and {what} were asked for; name one by parm=, or "
+                "leave ax out"
+            )
+        _panel(painters[kind], ax, table, names[0])
+        return ax.figure
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
@@ -58,11 +69,15 @@ def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Ser
         rows, columns, figsize=(3.2 * columns, 2.6 * rows), squeeze=False, layout="constrained"
     )
     for axis, name in zip(axes.flat, names, strict=False):
-        painters[kind](axis, *_points(table, name))
-        axis.set_xlabel(name)
+        _panel(painters[kind], axis, table, name)
     for axis in axes.flat[len(names) :]:
         axis.set_axis_off()
     return figure
+
+
+def _panel(painter: Callable[..., Any], axis: Any, table: pd.DataFrame, name: str) -> None:
+    painter(axis, *_points(table, name))
+    axis.set_xlabel(name)
 
 
 def _points(table: pd.DataFrame, name: str) -> tuple[FloatArray, FloatArray]:

@@ -113,7 +113,9 @@ class Profile:
         frame.attrs["notes"] = tuple(notes)
         return frame
 
-    def plot(self, kind: Literal["zeta", "density", "pairs"] = "zeta", *, parm: Any = None) -> Any:
+    def plot(
+        self, kind: Literal["zeta", "density", "pairs"] = "zeta", *, parm: Any = None, ax: Any = None
+    ) -> Any:
         """Draw the profile.
 
         Parameters
@@ -124,6 +126,8 @@ class Profile:
             profile traces.
         parm : str, int or sequence of them, optional
             Some of the parameters profiled.
+        ax : matplotlib Axes, optional
+            Where to draw the picture of one parameter; a new figure by default.
 
         Returns
         -------
@@ -133,10 +137,12 @@ class Profile:
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            For another ``kind``, or several parameters for one ``ax``.
         """
         names = list(self.walks)
         chosen = [names[i] for i in positions(parm, names)]
-        return plots.draw(kind, self.table, chosen, self.estimates)
+        return plots.draw(kind, self.table, chosen, self.estimates, ax)
 
 
 def _notes(name: str, ends: Sequence[tuple[float, bool]], alpha: float) -> list[str]:

@@ -274,7 +274,9 @@ def test_one_singular_warning_names_term_and_direction():
     assert seen[0].filename == __file__
 
 
-def test_an_early_end_is_no_convergence(model):
+def test_an_early_end_is_no_convergence(sleep):
+    unbalanced = sleep[sleep["Reaction"] < 350]  # the start would be the optimum of balanced data
+    model = CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", unbalanced)
     with pytest.warns(ConvergenceWarning, match="Not a certified optimum"):
         result = model.fit(maxiter=1)
     assert not result.converged

@@ -99,6 +99,27 @@ def sd_and_correlation(design, theta, sigma):
     return np.sqrt(np.diag(Sigma)), correlations(Sigma)
 
 
+@pytest.mark.parametrize("rho", [-1.0, -0.5, -0.25, 0.0, 0.5, 1.0])
+def test_a_correlation_is_not_reached_by_a_negative_standard_deviation(rho):
+    """Low correlations cost so much here that a variance of zero is cheaper; SciPy searches within bounds."""
+    frame = interlace.datasets.make_reading_times(20, 12, rng=2)
+    result = interlace.fit("rt ~ condition + (1 + condition | subject) + (1 | item)", frame)
+    walk = result.profile("theta_").walks["cor_condition[T.incongruent].(Intercept)|subject"]
+    criterion = as_ml(result.pls_fit.criterion)
+
+    def objective(x):
+        return criterion(np.array([x[0], x[1] * rho, x[1] * np.sqrt(1.0 - rho**2), x[2]]))
+
+    least = min(
+        optimize.minimize(
+            objective, start, method="L-BFGS-B", bounds=[(0.0, None)] * 3, options={"ftol": 1e-14}
+        ).fun
+        for start in ([0.5, 0.2, 0.4], [0.6, 0.0, 0.4], [0.1, 0.4, 0.4])
+    )
+    # SciPy differences the deviance and stops within 1e-6 of its minimum.
+    assert walk.at(rho).deviance == pytest.approx(least, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("position", "quantity"),
     [

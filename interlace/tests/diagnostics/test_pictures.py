@@ -64,6 +64,26 @@ def test_other_kinds_have_their_panels(fit):
         assert len(fit.plot(kind, **options).axes) == count
 
 
+@pytest.mark.parametrize(("picture", "panels"), [("zeta", 2), ("density", 2), ("pairs", 4)])
+def test_profiles(fit, picture, panels):
+    figure = fit.plot("profile", parm=["sigma", "Intercept"], picture=picture)
+    assert len(figure.axes) == panels
+    table = fit.profile("sigma").table
+    if picture == "zeta":
+        drawn = figure.axes[0].lines[1].get_xydata()
+        np.testing.assert_array_equal(drawn, table[["value", "zeta"]])
+
+
+def test_one_profile_on_axes_that_are_given(fit):
+    figure, ax = plt.subplots()
+    assert fit.plot("profile", ax=ax, parm="sigma") is figure
+    assert ax.get_xlabel() == "sigma"
+    with pytest.raises(ValueError, match="2 parameters were asked for; name one by parm="):
+        fit.plot("profile", ax=ax, parm=["sigma", "Intercept"])
+    with pytest.raises(ValueError, match="pairs of parameters were asked for"):
+        fit.plot("profile", ax=ax, parm="sigma", picture="pairs")
+
+
 def test_axes_that_are_given_are_used(fit):
     figure, ax = plt.subplots()
     assert fit.plot("resid", ax=ax) is figure
