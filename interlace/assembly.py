@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,13 @@ class TermLabels:
     def design_info(self) -> Any:
         """Patsy's description of the columns; None for an intercept alone."""
         return None if self.coding is None else self.coding.design_info()
+
+
+class Weighting(TypedDict):
+    """Prior weights and the known part of the mean, (n,), where there are any."""
+
+    weights: FloatArray | None
+    offset: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +118,16 @@ class Design:
     kept_columns: tuple[int, ...]
     offsets: tuple[Expression | GivenOffset, ...] = ()
     positions: IntArray | None = None
+
+    @property
+    def arrays(self) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...], FloatArray, FloatArray]:
+        """Factors, terms, X and y: what the numerical room is given, together with ``weighting``."""
+        return self.factors, self.terms, self.X, self.y
+
+    @property
+    def weighting(self) -> Weighting:
+        """Weights and offset, by these names."""
+        return {"weights": self.weights, "offset": self.offset}
 
     @property
     def design_info(self) -> Any:

@@ -64,16 +64,7 @@ class MarginalModel(LikelihoodModel):
         1784.6423
         """
         design = self._present()
-        return pls.profiled_criterion(
-            design.factors,
-            design.terms,
-            design.X,
-            design.y,
-            weights=design.weights,
-            offset=design.offset,
-            reml=reml,
-            solver=solver,
-        )
+        return pls.profiled_criterion(*design.arrays, **design.weighting, reml=reml, solver=solver)
 
     def loglike(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> float:
         """Log-likelihood of fixed effects and variance parameters.

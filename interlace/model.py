@@ -363,13 +363,10 @@ class CrossedLMM(MarginalModel):
         check_choice("method", method, (None, "newton"))
         check_choice("ddf", ddf, get_args(Ddf))
         check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        design = self._present()
         pls_fit = pls.fit(
-            self._present().factors,
-            self.design.terms,
-            self.design.X,
-            self.design.y,
-            weights=self.design.weights,
-            offset=self.design.offset,
+            *design.arrays,
+            **design.weighting,
             reml=bool(reml),
             start=self._start(start_params),
             solver=solver,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.iolib.summary2 import Summary
 
-from interlace import diagnostics, inference, ranef
-from interlace.design import NewDesign, apply_design
+from interlace import inference, ranef
+from interlace.diagnosis import Diagnosis
+from interlace.expected import Expected
 from interlace.inference import Ddf
 from interlace.pls import PLSFit
-from interlace.prediction import (
-    NewLevels,
-    check_new_levels,
-    chosen_factors,
-    fixed_part,
-    random_part,
-    refuse_unseen,
-)
 from interlace.publication import Publication
-from interlace.reports import Reports
 from interlace.summary import build_summary
 
 if TYPE_CHECKING:
@@ -38,7 +30,7 @@ FloatArray = NDArray[np.float64]
 ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
 
 
-class CrossedLMMResults(Publication, Reports):
+class CrossedLMMResults(Publication, Diagnosis, Expected):
     """A fitted linear mixed model.
 
     Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the
@@ -345,190 +337,6 @@ class CrossedLMMResults(Publication, Reports):
             for name, Sigma in self.varcov.items()
         }
         return components | {"Residual": self.scale}
-
-    # ---- Fitted values and prediction -----------------------------------------------------------
-
-    @cached_property
-    def fittedvalues_marginal(self) -> FloatArray:
-        """Fixed part and offset, at random effects of zero."""
-        design = self._design_with_rows()
-        return fixed_part(design.X, self.fe_params, design.offset)
-
-    @cached_property
-    def fittedvalues(self) -> FloatArray:
-        """Fixed part, offset and the conditional modes of the random effects."""
-        design = self._design_with_rows()
-        fitted = self.fittedvalues_marginal.copy()
-        for term, b in zip(design.terms, self.pls_fit.b, strict=True):
-            fitted += random_part(design.factors[term.factor].codes, term.Xi, b)
-        return fitted
-
-    @cached_property
-    def resid(self) -> FloatArray:
-        """Response minus ``fittedvalues``."""
-        return self._design_with_rows().y - self.fittedvalues
-
-    @cached_property
-    def resid_marginal(self) -> FloatArray:
-        """Response minus ``fittedvalues_marginal``."""
-        return self._design_with_rows().y - self.fittedvalues_marginal
-
-    def _design_with_rows(self) -> Any:
-        if self.model.endog is None:
-            raise ValueError("the rows of the data are gone (remove_data was called); fit the model again")
-        return self.model.design
-
-    def predict(
-        self,
-        data: Any = None,
-        transform: bool = True,
-        *,
-        random: bool | str | Collection[str] = True,
-        new_levels: NewLevels = "error",
-    ) -> pd.Series:
-        """Compute expected responses, for the rows of the fit or for new data.
-
-        Parameters
-        ----------
-        data : DataFrame or dict of arrays, optional
-            New data with the columns of the formula and of the grouping factors; the rows of the fit if None.
-        transform : bool, default True
-            Must be True: the formula is always applied to ``data``.
-        random : bool or str or collection of str, default True
-            Which random effects enter: all, none (the population mean, statsmodels' choice for MixedLM) or
-            those of the grouping factors named.
-        new_levels : {"error", "population"}, default "error"
-            Refuse levels that the fit has not seen, or give them random effects of zero.
-
-        Returns
-        -------
-        Series
-            On the index of the data; NaN where a used column is missing.
-
-        Raises
-        ------
-        LevelError
-            For unseen levels, by default.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> fit.predict({"Days": [0, 10]}, random=False).round(2).tolist()
-        [251.41, 356.08]
-        """
-        if not transform:
-            raise ValueError("transform=False is not offered: give data with the columns of the formula")
-        check_new_levels(new_levels)
-        chosen = chosen_factors(self._factor_names(), random=random)
-        if data is None:
-            return self._predict_fitted_rows(chosen)
-        new = apply_design(self.model.design, data, factors=chosen)
-        return self._predict_new(new, chosen, new_levels)
-
-    def _factor_names(self) -> list[str]:
-        return [labels.name for labels in self.model.design.factor_labels]
-
-    def _predict_fitted_rows(self, chosen: Collection[str]) -> pd.Series:
-        design = self._design_with_rows()
-        terms = zip(design.terms, design.term_labels, self.pls_fit.b, strict=True)
-        mean = self.fittedvalues_marginal.copy()
-        for term, labels, b in terms:
-            if design.factor_labels[labels.factor].name in chosen:
-                mean += random_part(design.factors[term.factor].codes, term.Xi, b)
-        return pd.Series(mean, index=design.index)
-
-    def _predict_new(self, new: NewDesign, chosen: Collection[str], new_levels: NewLevels) -> pd.Series:
-        mean = fixed_part(new.X, self.fe_params, new.offset)
-        names = self._factor_names()
-        for labels, Xi, b in zip(self.model.design.term_labels, new.Xi, self.pls_fit.b, strict=True):
-            name, codes = names[labels.factor], new.codes[labels.factor]
-            if name not in chosen or Xi is None or codes is None:
-                continue
-            if new_levels == "error":
-                refuse_unseen(name, new.unseen[labels.factor])
-            mean += random_part(codes, Xi, b)
-        return pd.Series(mean, index=new.index)
-
-    # ---- Diagnostics ----------------------------------------------------------------------------
-
-    def hlm_resid(self, level: Any = 1, **options: Any) -> pd.DataFrame:
-        """Residuals of the observations or of a factor's random effects; see :func:`interlace.hlm_resid`.
-
-        Parameters
-        ----------
-        level : 1 or str, default 1
-            1 for the observations, or a grouping factor.
-        **options
-            ``standardize``, ``include_ls``, ``kind``, ``nsim`` and ``rng`` of the function.
-
-        Returns
-        -------
-        DataFrame
-            One row per observation or level.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> fit.hlm_resid()[[".resid", ".mar.resid"]].head(2).round(2)
-           .resid  .mar.resid
-        0   -4.10       -1.85
-        1  -14.63       -3.17
-        """
-        return diagnostics.hlm_resid(self, level, **options)
-
-    def get_influence(self, level: Any = 1) -> diagnostics.CrossedLMMInfluence:
-        """One-step influence of observations or groups, named as statsmodels names it.
-
-        Parameters
-        ----------
-        level : 1, str, Series or array, default 1
-            The observations, a grouping factor, or a partition of the rows.
-
-        Returns
-        -------
-        interlace.diagnostics.CrossedLMMInfluence
-            With ``cooks_distance``, ``dfbetas``, ``summary_frame()``, ``plot_influence()`` and others.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> fit.get_influence(level="Subject").summary_frame().head(2).round(2)
-                 dfb_Intercept  dfb_Days  cooks_d  dffits  cov_ratio  hat_diag
-        Subject
-        308               0.06     -0.42     0.09    0.42       1.12      0.16
-        309               0.39      0.30     0.15    0.53       1.12      0.16
-        """
-        return diagnostics.CrossedLMMInfluence(self, level)
-
-    def plot(self, kind: str = "resid", ax: Any = None, **options: Any) -> Any:
-        """Draw a diagnostic picture and return the Figure; see :func:`interlace.diagnostics.plot`.
-
-        Parameters
-        ----------
-        kind : str, default "resid"
-            "resid", "qq", "scale-location", "quantile", "ranef", "caterpillar", "ranef-pairs", "influence"
-            or "profile".
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-        **options
-            ``factor=`` and ``effect=`` for random effects, ``level=`` for "influence", ``nsim=`` and
-            ``rng=`` for "quantile", ``parm=``, ``picture=`` and ``n_jobs=`` for "profile".
-
-        Returns
-        -------
-        Figure
-            Not shown: a notebook does it, and ``savefig`` writes it.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> figure = fit.plot("resid")
-        """
-        return diagnostics.plot(self, kind, ax=ax, **options)
 
     # ---- Presentation and storage ---------------------------------------------------------------
 

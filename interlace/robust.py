@@ -114,15 +114,7 @@ def cluster_covariance(
     """
     p = criterion.cp.p
     at = criterion.decompose(criterion.relcov.to_basis @ fit.theta)
-    rows = rows_of(
-        criterion,
-        design.factors,
-        design.terms,
-        design.X,
-        design.y,
-        weights=design.weights,
-        offset=design.offset,
-    )
+    rows = rows_of(criterion, *design.arrays, **design.weighting)
     root = np.ones(len(clusters)) if design.weights is None else np.sqrt(design.weights)
     H = (rows.Qy[:, :p] - rows.times(at.TB[:, :p])) * root[:, None]
     residual = design.y - design.X @ fit.beta

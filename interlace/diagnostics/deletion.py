@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import DeletionWarning
+from interlace.parallel import run
 from interlace.pls import PLSFit
 from interlace.pls.deletion import Deleted, Raw, refit_without
 from interlace.pls.rows import Rows
@@ -24,6 +23,8 @@ from .fitted import FittedRows, FloatArray, IntArray, component_names, component
 
 # Cases that a failure message spells out before it starts to count.
 SHOWN = 5
+# Portions of cases that several processes take turns at.
+PORTIONS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,43 +199,25 @@ def delete_exactly(
 
 
 def _refit_all(
-    fit: PLSFit, rows: Rows, raw: Raw, owns: Sequence[IntArray], *, n_jobs: int, progress: bool
+    fit: PLSFit, rows: Rows, raw: Raw, owns: Sequence[IntArray], *, n_jobs: int | None, progress: bool
 ) -> list[Deleted]:
-    """Every refit, in this process or in several."""
-    if n_jobs == 1 or len(owns) < 2:
-        return [refit_without(fit, rows, raw, own) for own in _watched(owns, progress=progress)]
-    joblib = _optional("joblib", "n_jobs other than 1", "parallel")
+    """Every refit, in this process or in several; a process gets many cases at a time, with the data."""
     # The path of the search is of no use to a worker and dear to send.
     light = replace(fit, optimum=replace(fit.optimum, path=()))
-    portions = [list(part) for part in np.array_split(np.arange(len(owns)), min(len(owns), 8 * abs(n_jobs)))]
-    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    done = run(joblib.delayed(_refit_some)(light, rows, raw, [owns[i] for i in part]) for part in portions)
-    return [refit for some in _watched(done, progress=progress, total=len(portions)) for refit in some]
+    count = len(owns) if n_jobs == 1 else min(len(owns), PORTIONS)
+    portions = np.array_split(np.arange(len(owns)), max(count, 1))
+    done = run(
+        partial(_refit_some, light, rows, raw),
+        [[owns[i] for i in portion] for portion in portions],
+        n_jobs=n_jobs,
+        progress=progress,
+        label="refits",
+    )
+    return [refit for some in done for refit in some]
 
 
 def _refit_some(fit: PLSFit, rows: Rows, raw: Raw, owns: Sequence[IntArray]) -> list[Deleted]:
-    fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
     return [refit_without(fit, rows, raw, own) for own in owns]
-
-
-def _watched(items: Any, *, progress: bool, total: int | None = None) -> Iterator[Any]:
-    """The items, with a progress bar on a terminal."""
-    if progress and sys.stderr.isatty():
-        try:
-            bar = importlib.import_module("tqdm").tqdm
-        except ImportError:
-            return iter(items)
-        return iter(bar(items, total=total, desc="refits", leave=False))
-    return iter(items)
-
-
-def _optional(name: str, purpose: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f'{purpose} needs {name}, which is not installed; pip install "interlace[{extra}]"'
-        ) from error
 
 
 def _warn(cases: Cases, refits: Sequence[Deleted]) -> None:

@@ -45,8 +45,7 @@ class FittedRows:
     @property
     def raw(self) -> Raw:
         """The arguments of the fit."""
-        d = self.design
-        return Raw(d.factors, d.terms, d.X, d.y, d.weights, d.offset)
+        return Raw(*self.design.arrays, **self.design.weighting)
 
     @property
     def scaled_sigma2(self) -> float:
@@ -69,15 +68,7 @@ def fitted_rows(design: Design, fit: PLSFit) -> FittedRows:
     FittedRows
     """
     at = fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
-    rows = rows_of(
-        fit.criterion,
-        design.factors,
-        design.terms,
-        design.X,
-        design.y,
-        weights=design.weights,
-        offset=design.offset,
-    )
+    rows = rows_of(fit.criterion, *design.arrays, **design.weighting)
     return FittedRows(design, fit, at, rows)
 
 

@@ -144,13 +144,13 @@ class RelativeCovariance:
         key = self.factor * (1 + max(self.layout.K)) + self.col
         return np.asarray(key[:, None] == key)
 
-    def Lambda(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> list[FloatArray]:
-        """Blocks of Lambda, one (K, K) array per factor; lower triangular without a gauge."""
+    def Lambda(self, phi: FloatArray) -> list[FloatArray]:
+        """Blocks of Lambda, one lower triangular (K, K) array per factor."""
         blocks = []
-        for f, (K, own) in enumerate(zip(self.layout.K, self.of_factor, strict=True)):
+        for K, own in zip(self.layout.K, self.of_factor, strict=True):
             block = np.zeros((K, K))
             block[self.row[own], self.col[own]] = phi[own]
-            blocks.append(block if gauge is None else gauge[f] @ block)
+            blocks.append(block)
         return blocks
 
     def traces(self, blocks: FloatArray, f: int) -> FloatArray:

@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.parallel import run
 from interlace.parameters import parameter_names, positions
 from interlace.profile import plots
 from interlace.profile.likelihood import Likelihoods, likelihoods, parameters
 from interlace.profile.walk import Walk
-from interlace.resampling.parallel import run
 
 if TYPE_CHECKING:
     from interlace.results import CrossedLMMResults

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from interlace.parallel import run
 from interlace.parameters import parameter_names, parameter_values, positions
 from interlace.resampling import cases
 from interlace.resampling.engine import Engine, Replicate, Statistic, as_series
 from interlace.resampling.intervals import acceleration, intervals
-from interlace.resampling.parallel import run
 from interlace.resampling.residual import Resampler, resampler
 from interlace.resampling.simulate import Simulator, seeds, simulator
 

@@ -155,16 +155,7 @@ def _with_own_factorization(responses: Responses) -> Responses:
 def _fit_design(design: Design, fit: PLSFit) -> PLSFit:
     if len(independent_columns(design.X)) < design.X.shape[1]:
         raise RankDeficiencyError("the rows drawn do not identify all the fixed effects")
-    return pls.fit(
-        design.factors,
-        design.terms,
-        design.X,
-        design.y,
-        weights=design.weights,
-        offset=design.offset,
-        reml=fit.reml,
-        start=warm_start(fit),
-    )
+    return pls.fit(*design.arrays, **design.weighting, reml=fit.reml, start=warm_start(fit))
 
 
 def as_series(value: Any) -> pd.Series:

@@ -31,16 +31,8 @@ def responses_of(design: Design, criterion: ProfiledCriterion) -> Responses:
     -------
     Responses
     """
-    rows = rows_of(
-        criterion,
-        design.factors,
-        design.terms,
-        design.X,
-        design.y,
-        weights=design.weights,
-        offset=design.offset,
-    )
-    return responses(criterion, rows, design.X, design.weights, design.offset)
+    rows = rows_of(criterion, *design.arrays, **design.weighting)
+    return responses(criterion, rows, design.X, **design.weighting)
 
 
 def response_values(design: Design, y: Any) -> tuple[FloatArray, str]:

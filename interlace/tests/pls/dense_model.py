@@ -77,7 +77,8 @@ class DenseModel:
 
     def second_order(self, phi: FloatArray, gauge: Sequence[FloatArray]) -> SimpleNamespace:
         """The ingredients of every Hessian: average information, expected information, curvature."""
-        D = [block @ block.T for block in self.relcov.Lambda(phi, gauge)]
+        Lambda = [U @ block for U, block in zip(gauge, self.relcov.Lambda(phi), strict=True)]
+        D = [block @ block.T for block in Lambda]
         at = self.at(D)
         dV = [self.change(f, dD) for f, dD in self.directions(phi, gauge)]
         m = len(dV)

@@ -80,13 +80,6 @@ def test_phi_is_theta_on_orthonormal_columns():
     assert relcov.from_basis @ phi == pytest.approx(theta, abs=EXACT)
 
 
-def test_gauge_rotates_lambda():
-    phi = rng.normal(size=10)
-    gauge = [linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(2)]
-    for rotated, U, plain in zip(relcov.Lambda(phi, gauge), gauge, relcov.Lambda(phi), strict=True):
-        np.testing.assert_array_equal(rotated, U @ plain)
-
-
 def test_triangle_forgets_the_rotation_and_the_signs():
     phi = rng.normal(size=10)
     blocks = relcov.Lambda(phi)

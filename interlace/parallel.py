@@ -39,22 +39,24 @@ def run(
     ImportError
         If several workers are wanted and joblib is not installed.
     """
-    watched = _watched(tasks, label) if progress else tasks
     if n_jobs == 1:
-        return [function(task) for task in watched]
-    try:
-        import joblib
-    except ImportError as error:
-        raise ImportError(
-            f"n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install "
-            '"interlace[parallel]"), or use n_jobs=1'
-        ) from error
-    return list(joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(function)(task) for task in watched))
+        done: Iterable[Any] = map(function, tasks)
+    else:
+        try:
+            import joblib
+        except ImportError as error:
+            raise ImportError(
+                f"n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install "
+                '"interlace[parallel]"), or use n_jobs=1'
+            ) from error
+        workers = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+        done = workers(joblib.delayed(function)(task) for task in tasks)
+    return list(_watched(done, len(tasks), label) if progress else done)
 
 
-def _watched(tasks: Sequence[Any], label: str) -> Iterable[Any]:
+def _watched(done: Iterable[Any], total: int, label: str) -> Iterable[Any]:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        return tasks
-    return tqdm(tasks, desc=label, disable=None, leave=False)  # None: silent unless on a terminal
+        return done
+    return tqdm(done, total=total, desc=label, disable=None, leave=False)  # None: silent unless on a terminal
