@@ -49,7 +49,7 @@ bench: .venv/ready ## time eight cases on every engine present, one thread each:
 	@$(ONE_THREAD) $(PY) benchmarks/floor.py
 
 bench-growth: .venv/ready ## time and memory against rows and levels, as plots in benchmarks/results
-	@$(ONE_THREAD) $(PY) benchmarks/growth.py
+	@$(ONE_THREAD) $(PY) benchmarks/growth.py --timeout 20
 
 bench-peers: .venv/ready ## install R's lme4 and the Python peers into environments of their own, for bench
 	@PYTHON=$(abspath $(PY)) bash benchmarks/make-peers.sh
