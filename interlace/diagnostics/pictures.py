@@ -194,7 +194,7 @@ def plot(results: Any, kind: str = "resid", *, ax: Any = None, **options: Any) -
         the random effects), "caterpillar" (random effects with 95 % intervals), "ranef-pairs",
         "influence" (Cook's distances of the groups), or "profile" (likelihood profiles of the parameters).
     ax : matplotlib Axes, optional
-        Where to draw; kinds with several panels need ``factor=`` and ``effect=`` then.
+        Where to draw; kinds with several panels need ``factor=`` and ``effect=``, or ``parm=``, then.
     **options
         ``factor=``, ``effect=`` for the random effects, ``level=`` for "influence", ``nsim=``, ``rng=`` for
         "quantile", ``parm=``, ``picture=`` ("zeta", "density", "pairs") and ``n_jobs=`` for "profile".
@@ -310,10 +310,22 @@ def plot_influence(results: Any, *, level: Any = None, ax: Any = None) -> Any:
     return figure
 
 
+# Pictures of a profile.
+PROFILES = ("zeta", "density", "pairs")
+
+
 def plot_profile(
     results: Any, *, parm: Any = None, picture: str = "zeta", n_jobs: int | None = 1, ax: Any = None
 ) -> Any:
     """Likelihood profiles, a panel per parameter; the frame behind them is ``results.profile().table``."""
+    if picture not in PROFILES:
+        raise DesignError(f"picture={picture!r}; wanted one of {sorted(PROFILES)!r}")
+    single = isinstance(parm, str | int) and parm not in ("theta_", "beta_") and picture != "pairs"
+    if ax is not None and not single:
+        raise DesignError(
+            f"ax= takes the picture of one parameter, not parm={parm!r}, picture={picture!r}; name one, "
+            'such as parm="sigma", or leave ax out'
+        )
     return results.profile(parm, n_jobs=n_jobs).plot(picture, ax=ax)
 
 

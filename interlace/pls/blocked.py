@@ -28,11 +28,12 @@ DENSE_SHARE = 0.2
 DENSE_SIZE = 250_000
 # I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
-# Columns from which on an inverse in single precision pays; it keeps six digits, and has some left where the
-# pivots of L do not differ more than so many times and no singular value of Lambda2 is smaller.
+# Columns from which on an inverse in single precision pays. It is right to some five digits where the pivots
+# of L differ no more than so many times, and what a level says of its effects is no less than this, relative
+# to what their variances say: I - S^-1 cancels.
 WORTH_ROUNDING = 300
 STEEP = 100.0
-FLAT = 0.03
+FAINT = 0.1
 # Stands for a matrix that is not there.
 NOTHING: FloatArray = np.empty((0, 0))
 # Elements of dense blocks between the first factor and the rest held at a time.
@@ -58,6 +59,8 @@ class BlockedFactorization:
         first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
         self._A11 = diagonal_blocks(cp.A, layout, 0)
         A22, between = cp.A[rest, rest], cp.A[first, rest]
+        diagonal = cp.A.diagonal()[rest]
+        self._said = [float(diagonal[own].mean()) for own in self._rest.slices]
         self._order = np.arange(self._rest.q)  # order in which this class keeps the other factors' columns
         size = between.shape[0] * between.shape[1]
         few = not isinstance(between, np.ndarray) and between.nnz < DENSE_SHARE * size
@@ -224,11 +227,9 @@ class BlockedFactorization:
         T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
         return T11
 
-    def with_products(
-        self, cp: CrossProducts, levels: Sequence[IntArray] | None = None
-    ) -> BlockedFactorization:
-        """The same factorization for cross-products of other rows, perhaps of some levels only."""
-        return BlockedFactorization(cp, self.layout if levels is None else self.layout.of_levels(levels))
+    def with_products(self, cp: CrossProducts) -> BlockedFactorization:
+        """The same factorization for cross-products of other rows."""
+        return BlockedFactorization(cp, self.layout)
 
     def _full(self, T22: FloatArray) -> FloatArray:
         return T22 if self._scale is None else symmetric_from_lower(T22)
@@ -241,11 +242,12 @@ class BlockedFactorization:
         """The same from an inverse in single precision, where that is quicker and right to some digits."""
         if len(self._L) < WORTH_ROUNDING:  # among others: the inverse has taken the place of L
             return None
-        pivots, smallest = np.diagonal(self._L), min(axes(block)[1][-1] for block in self._Lambda[1:])
-        if pivots.max() > STEEP * pivots.min() or smallest < FLAT:
+        pivots, blocks = np.diagonal(self._L), zip(self._Lambda[1:], self._said, strict=True)
+        faintest = min(axes(Lambda)[1][-1] ** 2 * said for Lambda, said in blocks)
+        if pivots.max() > STEEP * pivots.min() or faintest < FAINT:
             return None
         inverse, _ = linalg.lapack.spotri(self._L.astype(np.float32), lower=1, overwrite_c=1)
-        return self._information(self._between_Lambda2(inverse).astype(np.float64))
+        return self._information(self._between_Lambda2(inverse).astype(np.float64, copy=False))
 
     def _information(self, T22: FloatArray) -> list[FloatArray]:
         full = self._full(T22) if self._first.wants_full else T22
@@ -307,10 +309,13 @@ class _Dense(_First):
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
         self._left = left
-        return A22 - self.A12.T @ _by_block(H, self.A12)
+        return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, _by_block(H, self.A12).T, trans_b=1))
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        return np.asarray((self.A12 @ T22).reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
+        seen = linalg.blas.dgemm(
+            1.0, T22.T, self.A12.T
+        ).T  # A12 T22, rows together as in A12; T22 is symmetric
+        return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
         blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)

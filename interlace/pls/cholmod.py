@@ -189,16 +189,11 @@ class CholmodFactorization:
         """T among some columns of Z, in increasing order, (c, c)."""
         return solved_among(self, columns)
 
-    def with_products(
-        self, cp: CrossProducts, levels: Sequence[IntArray] | None = None
-    ) -> CholmodFactorization:
+    def with_products(self, cp: CrossProducts) -> CholmodFactorization:
         """The same analysis for cross-products of other rows; a sparse A must be stored on the same pattern.
 
-        CHOLMOD's factor is shared: of the two objects only the one updated last may be asked.  For some
-        levels only, the analysis is made anew.
+        CHOLMOD's factor is shared: of the two objects only the one updated last may be asked.
         """
-        if levels is not None:
-            return CholmodFactorization(cp, self.layout.of_levels(levels))
         other = copy(self)
         if isinstance(cp.A, np.ndarray):  # the pattern must not shrink with the values that vanish
             pattern = sparse.csr_array(self._cp.A)

@@ -154,7 +154,7 @@ class ProfiledCriterion:
     def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
         """Gradient, Hessian and score matrices where the criterion was evaluated *last*.
 
-        Rough ones have some six digits, where these come quicker.
+        Rough ones have some five digits, where these come quicker.
         """
         return derivatives(
             self.cp, self.relcov, self.factorization, at, nu=self.nu, reml=self.reml, rough=rough

@@ -2,7 +2,8 @@
 
 The bases of X and of the terms and the scale of y stay those of all rows, so the covariance
 parameters mean the same and the search starts at the old optimum, a few Newton steps from the new
-one.  Levels that vanish with the rows keep columns of zeros: they add log 1 = 0 to the criterion.
+one.  Levels that vanish with the rows add log 1 = 0 to the criterion: a few keep columns of zeros, many
+leave the dense factor.
 Only where X loses rank does the fit start from the rows again, without the dependent columns.
 """
 
@@ -17,8 +18,10 @@ from scipy import sparse
 from interlace.errors import InterlaceError
 
 from .basis import independent_columns
+from .blocked import BlockedFactorization
 from .criterion import ProfiledCriterion
 from .crossproducts import CrossProducts
+from .factorization import Factorization
 from .fit import PLSFit, fit, fit_criterion
 from .rows import Rows
 from .terms import FloatArray, GroupingFactor, IntArray, RandomTerm, SparseArray
@@ -167,6 +170,7 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
     Returns
     -------
     ProfiledCriterion
+        Perhaps without the levels that vanish; the covariance parameters are the same.
 
     Raises
     ------
@@ -180,20 +184,20 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
             "at least one row more than fixed effects is needed. Delete less."
         )
     cp, relcov = _left(criterion.cp, rows.take(own)), criterion.relcov
-    levels = _levels_left(rows, own)
-    if levels is not None:
+    factorization: Factorization = criterion.factorization
+    levels = _levels_left(rows, own) if isinstance(factorization, BlockedFactorization) else None
+    if levels is None:
+        factorization = factorization.with_products(cp)
+    else:
         columns = relcov.layout.columns(levels)
         cp = replace(cp, A=cp.A[columns][:, columns], B=cp.B[columns])
         relcov = replace(relcov, layout=relcov.layout.of_levels(levels))
-    factorization = criterion.factorization.with_products(cp, levels)
+        factorization = BlockedFactorization(cp, relcov.layout)
     return ProfiledCriterion(cp, relcov, factorization, criterion.basis, reml=criterion.reml)
 
 
 def _levels_left(rows: Rows, own: IntArray) -> list[IntArray] | None:
-    """Levels of each factor that remain without some rows; None where few or none vanish.
-
-    Vanished levels keep columns of zeros, which change nothing but the cost of a dense factor.
-    """
+    """Levels of each factor that remain without some rows; None where few or none vanish."""
     levels = [
         np.flatnonzero(np.bincount(codes, minlength=n) > np.bincount(codes[own], minlength=n))
         for codes, n in zip(rows.codes, rows.layout.n_levels, strict=True)

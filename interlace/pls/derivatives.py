@@ -72,7 +72,7 @@ class Derivatives:
     pwrss_gradient : ndarray of shape (m,)
         Exact gradient of r^2.
     rough : bool
-        Whether the scores, and with them gradient and Hessian, have some six digits only.
+        Whether the scores, and with them gradient and Hessian, have some five digits only.
     """
 
     gradient: FloatArray
@@ -80,6 +80,11 @@ class Derivatives:
     scores: list[FloatArray]
     pwrss_gradient: FloatArray
     rough: bool = False
+
+    @property
+    def slopes(self) -> tuple[FloatArray, FloatArray]:
+        """Gradient and Hessian."""
+        return self.gradient, self.hessian
 
 
 def derivatives(
@@ -105,7 +110,7 @@ def derivatives(
     reml : bool
         REML criterion or deviance.
     rough : bool
-        Six digits will do, if they come quicker.
+        Five digits will do, if they come quicker.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from .criterion import Decomposition
+from .secants import learned
 from .terms import FloatArray
 
 # Deviance still to gain at which a search ends: a limit then moves by less than 1e-8 of its SE.
@@ -87,24 +88,8 @@ def _newton(held: Constrained, point: Point) -> Point:
         before, last = (g, H), point
         point = trial
         g, H = held.differentiate(point)
-        secant = _learned(secant, before, (g, H), point.x - last.x)
+        secant = learned(secant, before, (g, H), point.x - last.x)
     return held.evaluate(point.x)
-
-
-def _learned(
-    secant: FloatArray,
-    before: tuple[FloatArray, FloatArray],
-    now: tuple[FloatArray, FloatArray],
-    step: FloatArray,
-) -> FloatArray:
-    """Symmetric rank-one update of what the analytic Hessian misses."""
-    missed = now[0] - before[0] - (now[1] + secant) @ step
-    along = float(missed @ step)
-    if abs(along) < 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
-        return secant
-    updated = secant + np.outer(missed, missed) / along
-    least = np.linalg.eigvalsh(now[1])[0]
-    return np.asarray(updated) if np.linalg.eigvalsh(now[1] + updated)[0] > 0.1 * least else secant
 
 
 def _beyond_saddle(held: Constrained, point: Point) -> Point | None:

@@ -40,7 +40,7 @@ class Factorization(Protocol):
         """Sum over levels of the diagonal blocks of ``Z' V0^-1 Z``, (K, K) per factor."""
 
     def rough_information(self) -> list[FloatArray] | None:
-        """`information` to some six digits, for steps far from the optimum; None where that is no quicker."""
+        """`information` to some five digits, for steps far from the optimum; None where no quicker."""
 
     def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
         """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
@@ -48,8 +48,5 @@ class Factorization(Protocol):
     def conditional_among(self, columns: IntArray) -> FloatArray:
         """T among some columns of Z, in increasing order, (c, c)."""
 
-    def with_products(self, cp: CrossProducts, levels: Sequence[IntArray] | None = None) -> Self:
-        """The same factorization for cross-products of other rows, whose pattern lies within this one's.
-
-        If ``levels`` is given, the cross-products are those of some levels of each factor only.
-        """
+    def with_products(self, cp: CrossProducts) -> Self:
+        """The same factorization for cross-products of other rows, whose pattern lies within this one's."""

@@ -137,12 +137,13 @@ class FixedCorrelation:
         """The minimum with ``rho = value``, sought from x (found at the value ``near``)."""
         del near
         criterion, edge = self.order.criterion, self._edge
+        x = np.append(np.abs(x[:2]), x[2:])
         found = self._search(value, x, (0, 1))
-        if not _one_sign(found):
+        if not _one_sign(found, value):
             inside = np.abs(edge.x[:2])
             inside = np.maximum(inside, INSIDE * inside.max())
             found = self._search(value, np.append(inside, edge.x[2:]), (0, 1))
-        if not _one_sign(found) or edge.value < found.value:
+        if not _one_sign(found, value) or edge.value < found.value:
             found = edge
         sigma = criterion.basis.scale * float(np.sqrt(found.at.pwrss / criterion.cp.n))
         return _of_point(criterion, found, sigma)
@@ -178,9 +179,9 @@ class FixedCorrelation:
         return columns
 
 
-def _one_sign(point: Point) -> bool:
+def _one_sign(point: Point, rho: float) -> bool:
     """Whether the scales are standard deviations; if their signs differ the correlation is ``-rho``."""
-    return bool(point.x[0] * point.x[1] > 0.0)
+    return bool(rho == 0.0 or point.x[0] * point.x[1] > 0.0)
 
 
 @dataclass(frozen=True, eq=False)

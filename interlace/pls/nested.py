@@ -134,17 +134,9 @@ class NestedFactorization:
         """T among some columns of Z, in increasing order, (c, c)."""
         return solved_among(self, columns)
 
-    def with_products(
-        self, cp: CrossProducts, levels: Sequence[IntArray] | None = None
-    ) -> NestedFactorization:
-        """The same factorization for cross-products of other rows, perhaps of some levels only."""
-        if levels is None:
-            return NestedFactorization(cp, self.layout, self._parents)
-        parents = [
-            np.searchsorted(above, parent[own])
-            for own, above, parent in zip(levels, levels[1:], self._parents, strict=False)
-        ]
-        return NestedFactorization(cp, self.layout.of_levels(levels), parents)
+    def with_products(self, cp: CrossProducts) -> NestedFactorization:
+        """The same factorization for cross-products of other rows."""
+        return NestedFactorization(cp, self.layout, self._parents)
 
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""

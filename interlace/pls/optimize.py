@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.linalg import lapack
 
 from interlace.errors import OptimizationError
 
 from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
 from .relcov import RelativeCovariance, axes, lower_factor, null_space
+from .secants import learned
 from .terms import FloatArray
 from .triangular import eigen
 
@@ -35,14 +35,13 @@ ROUNDING_COST = 1e-9
 # and above which what they have taught holds no more.
 LOCAL, FAR = 0.1, 3.0
 # Deviance that may be promised where derivatives are taken from an inverse in single precision.
-# Their error promises some 1e-14; the last ones, and most often only these, are exact.
+# On large designs their error promises 1e-14 or less; the last ones, and most often only these, are exact.
 ROUGH = 1e-11
+# Share of the promise that the first step is guessed to leave to the second.
 FIRST_PROGRESS = 1e-3
 # Deviance that is left to gain at most where a warm search has its last derivatives, and one step later at
 # the usual pace: theta is then within 1e-6 of its standard error.
 SAFE, ENOUGH = 1e-8, 1e-12
-# Share of the analytic curvature, in any direction, below which a secant's is not believed.
-CREDIBLE = 0.1
 # Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
 PATIENCE = 3
 STRIDE = 1e-4
@@ -102,7 +101,7 @@ class Optimum:
     converged : bool
         Whether the quadratic model and the score matrices promise nothing more.
     expected_decrease : float
-        Deviance that could still be gained.
+        Deviance that could still be gained where the derivatives were taken.
     nit, nfev : int
         Accepted steps and evaluations of the criterion.
     path : tuple of Iteration
@@ -170,6 +169,8 @@ class _Search:
             Lambda=self.at.Lambda,
             relcov=self.criterion.relcov,
         )
+        if self.path and self.path[-1].Lambda is self.at.Lambda:
+            self.path.pop()  # the same point, seen more sharply
         self.path.append(iteration)
         if self.callback is not None:
             self.callback(iteration)
@@ -182,15 +183,21 @@ class _Search:
         before, step = self.now, new.phi - self.at.phi
         self.at = new
         # At the new point as much less will be promised as at the last one, if the pace is kept.
-        self.now = self.criterion.derivatives(new, rough=predicted * self.progress > ROUGH)
+        rough = self.now.rough and predicted * self.progress > ROUGH
+        self.now = self.criterion.derivatives(new, rough=rough)
         if predicted < LOCAL:
-            self.secant = _symmetric_rank_one(self.secant, before, self.now, step)
+            self.secant = learned(self.secant, before.slopes, self.now.slopes, step)
 
     def jump(self, new: Decomposition, *, rough: bool = False) -> None:
         """Accept an evaluation somewhere else: take its principal axes, forget what secants have taught."""
         self.at = _principal_axes(self.criterion.relcov, new)
         self.now = self.criterion.derivatives(self.at, rough=rough)
         self.secant = np.zeros_like(self.secant)
+
+    def sharpen(self) -> None:
+        """Exact derivatives in the place of rough ones; the factorization may stand at a trial."""
+        self.criterion.decompose(self.at.phi, self.at.gauge)
+        self.now = self.criterion.derivatives(self.at)
 
     def measure(self) -> None:
         """Replace what secants have learned by central differences of the exact gradient."""
@@ -266,9 +273,6 @@ def minimize(
         if not _escape(search) and not _drop(search):
             break
         converged = _descend(search)
-    if search.now.rough and not search.warm:  # the search ended early, perhaps on a trial not accepted
-        criterion.decompose(search.at.phi, search.at.gauge)
-        search.now = criterion.derivatives(search.at)
     values, _, g = search.model()
     expected = float(g @ (g / values)) / 2.0
     done = converged or expected < 100.0 * TOLERANCE + search.noise
@@ -295,31 +299,30 @@ def _descend(search: _Search) -> bool:
     while True:
         values, vectors, g = search.model()
         expected = float(g @ (g / values)) / 2.0
-        if search.now.rough and expected < TOLERANCE and not search.warm:
-            search.now = search.criterion.derivatives(search.at)
-            continue
         search.record(expected)
         slow = slow + 1 if best / 3.0 < expected < LOCAL else 0
         best = best if slow else expected
+        # In the noise Newton's steps no longer shrink, and would go on for ever.
+        done = expected < TOLERANCE or (slow == PATIENCE - 1 and expected < search.noise)
+        spent = len(search.path) > search.maxiter
         if slow == PATIENCE:  # the analytic Hessian is far from the exact one here, and secants do not help
             search.measure()
-            values, vectors, g = search.model()
             slow = 0
-        if expected < TOLERANCE or (slow == PATIENCE - 1 and expected < search.noise):
-            return True  # in the noise Newton's steps no longer shrink, and would go on for ever
-        if search.warm and _finished(search, expected, vectors @ (g / values)):
+        elif search.warm and _finished(search, expected, vectors @ (g / values)):
             return True
-        if len(search.path) > search.maxiter:
-            return False
-        if not _step(search, values, vectors, g):
-            return expected < max(100.0 * TOLERANCE, search.noise)
+        elif done or spent or not _step(search, values, vectors, g):
+            if not search.now.rough or (done and search.warm):
+                return done or expected < max(100.0 * TOLERANCE, search.noise)
+            search.sharpen()
+            slow = 0
 
 
 def _finished(search: _Search, expected: float, step: FloatArray) -> bool:
     """Take the last step without derivatives at its end, where it is safe to call it the last."""
     if (
-        expected > SAFE
-        or expected * search.progress > TOLERANCE
+        len(search.path) < 2
+        or expected > SAFE
+        or expected * search.progress > ENOUGH
         or search.now.rough
         or _near_boundary(search)
     ):
@@ -376,23 +379,6 @@ def _within(g: FloatArray, values: FloatArray, radius: float) -> FloatArray:
         damping += (length / radius - 1.0) / slope
         step = g / (values + damping)
     return np.asarray(step)
-
-
-def _symmetric_rank_one(
-    secant: FloatArray, before: Derivatives, now: Derivatives, step: FloatArray
-) -> FloatArray:
-    """Update of the Hessian's missing part so that the last step would have been predicted.
-
-    Along the step the analytic part is taken to change linearly.
-    """
-    along_the_way = (before.hessian + now.hessian) / 2.0
-    missed = now.gradient - before.gradient - (along_the_way + secant) @ step
-    along = float(missed @ step)
-    if abs(along) < 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
-        return secant
-    updated = secant + missed[:, None] * (missed / along)
-    _, not_definite = lapack.dpotrf((1.0 - CREDIBLE) * now.hessian + updated, clean=0)
-    return secant if not_definite else np.asarray(updated)
 
 
 def _round_to_boundary(search: _Search) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from .criterion import ProfiledCriterion
 from .fit import PLSFit, snapshot
 from .optimize import Optimum
+from .secants import learned
 
 # Deviance still to gain that is left alone: theta is then within 1e-8 of its standard error.
 TIGHT = 1e-16
@@ -40,7 +41,7 @@ def polished(fit: PLSFit) -> PLSFit:
 
 def _tightened(criterion: ProfiledCriterion, optimum: Optimum) -> Optimum:
     at, now = optimum.at, optimum.derivatives
-    missing = np.zeros_like(now.hessian)  # of the analytic Hessian, learned from changes of the gradient
+    missing = optimum.secant  # of the analytic Hessian
     for _ in range(STEPS):
         values, vectors = np.linalg.eigh(now.hessian + missing)
         values = np.maximum(np.abs(values), 1e-9 * np.abs(values).max(initial=1e-300))
@@ -52,9 +53,6 @@ def _tightened(criterion: ProfiledCriterion, optimum: Optimum) -> Optimum:
             break
         before, step, at = now, new.phi - at.phi, new
         now = criterion.derivatives(at)
-        missed = now.gradient - before.gradient - (now.hessian + missing) @ step
-        along = float(missed @ step)
-        if abs(along) > 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step):
-            missing = missing + np.outer(missed, missed) / along  # symmetric rank one
+        missing = learned(missing, before.slopes, now.slopes, step)
     criterion.decompose(at.phi, at.gauge)
     return replace(optimum, at=at, phi=criterion.relcov.triangle(at.Lambda), derivatives=now)

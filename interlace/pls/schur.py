@@ -26,7 +26,9 @@ from .terms import FloatArray, IntArray, SparseArray
 BLAS_TERM = 0.025
 ROW_TERM = 0.8
 # A pair is multiplied out once and read twice in each of some five evaluations.
-PAIR_TERM = 4.0
+PAIR_TERM = 8.0
+# To treat any row as full takes a pass over all q * q elements.
+WHOLE_TERM = 5.0
 # Pairs kept at most (12 bytes each); beyond, the longest rows are treated as full.
 PAIR_BUDGET = 30_000_000
 # Elements of the dense copy of the popular columns, at most.
@@ -81,7 +83,7 @@ class WeightedGram:
         w : ndarray of shape (rows,)
             Non-negative weights.
         T : ndarray of shape (q, q)
-            Lower triangle, Fortran order; nothing else is read.
+            In Fortran order; of the upper triangle nothing counts.
         """
         rare, short = self._rare, w[self._short]
         pairs = self._products.T @ T.T.reshape(-1)
@@ -135,6 +137,9 @@ def _longest_pair_row(counts: IntArray, q: int) -> float:
     """Row length above which BLAS is cheaper, or above which the pairs would not fit."""
     longest = q * np.sqrt(BLAS_TERM / PAIR_TERM)
     ordered = np.sort(counts)
+    long = ordered[ordered > longest].astype(float)
+    if (long**2 * PAIR_TERM - q**2 * BLAS_TERM).sum() / 2 < q**2 * WHOLE_TERM:
+        longest = np.inf
     pairs = np.cumsum(ordered * (ordered + 1.0) / 2)
     affordable = int(np.searchsorted(pairs, PAIR_BUDGET, side="right"))
     if affordable < len(ordered):

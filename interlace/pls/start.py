@@ -8,8 +8,8 @@ products of the t of one level are linear in the covariance parameters,
 and so is ``E r' r``.  Sums over levels, weighted by some W_l from both sides, give as many linear equations
 as there are parameters (Rao's MINQUE).  A first round weighs all levels alike; a second one by what the
 first says, ``W_l = (I + A_ll D)^-1``, so that levels with much data do not drown the rest.  For balanced
-data both give the analysis of variance: the optimum of REML where its components are positive.  For ML
-nothing is projected.
+data with one term for each factor both give the analysis of variance: the optimum of REML where its
+components are positive.  For ML nothing is projected.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ LEAST_RESIDUAL = 1e-3
 ALIKE = 1e-12
 # Ratio of pivots below which the equations do not tell the terms apart.
 REDUNDANT = 1e-11
+# Elements of weights held at a time.
+PORTION = 4_000_000
 
 
 def moment_start(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -> FloatArray:
@@ -60,8 +62,8 @@ def moment_start(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -
     """
     moments = _Moments(cp, relcov, cp.p if reml else 0)
     first = _admissible(relcov, moments.estimates(None))
-    if all(_alike(A) for A in moments.own):  # balanced: weights would change nothing
-        return first
+    if len(relcov.term_k) == len(moments.own) and all(_alike(A) for A in moments.own):
+        return first  # balanced: weights would change nothing
     second = moments.estimates(relcov.Lambda(first))
     return _admissible(relcov, second) if second[-1] > LEAST_RESIDUAL else first
 
@@ -132,10 +134,13 @@ def _outer(A: FloatArray, B: FloatArray) -> FloatArray:
 def _weighted(A: FloatArray, D: FloatArray, products: FloatArray) -> FloatArray:
     """Sums over levels of ``W_l S_l W_l'`` for each S of (products, n_levels, K, K)."""
     n, K, _ = A.shape
-    W = 1.0 / (1.0 + A * D) if K == 1 else np.linalg.inv(np.eye(K) + A @ D)
-    Wt = W.transpose(0, 2, 1)
-    both = Wt[:, :, None, :, None] * Wt[:, None, :, None, :]  # W[a, b] W[d, c] at l, b, c, a, d
-    sums = products.reshape(-1, n * K * K) @ both.reshape(n * K * K, K * K)
+    sums = np.zeros((len(products), K * K))
+    for start in range(0, n, max(1, PORTION // K**4)):
+        own = slice(start, start + max(1, PORTION // K**4))
+        W = 1.0 / (1.0 + A[own] * D) if K == 1 else np.linalg.inv(np.eye(K) + A[own] @ D)
+        Wt = W.transpose(0, 2, 1)
+        both = Wt[:, :, None, :, None] * Wt[:, None, :, None, :]  # W[a, b] W[d, c] at l, b, c, a, d
+        sums += products[:, own].reshape(len(products), -1) @ both.reshape(-1, K * K)
     return sums.reshape(-1, K, K)
 
 
@@ -145,7 +150,7 @@ def _solved(system: FloatArray, right: FloatArray) -> FloatArray:
     pivots = np.abs(np.diagonal(LU))
     if pivots.min() > REDUNDANT * pivots.max():
         return np.asarray(solution)
-    return np.asarray(np.linalg.lstsq(system, right, rcond=None)[0])
+    return np.asarray(np.linalg.lstsq(system, right, rcond=REDUNDANT)[0])
 
 
 # ---- signals: sums over the levels m of a factor g of N_lm E_k N_lm' -----------------------------

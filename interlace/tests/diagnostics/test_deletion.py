@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 import interlace
+from interlace.diagnostics.fitted import fitted_rows, unpack
 from interlace.errors import DeletionWarning, DesignError, SingularFitWarning
+from interlace.pls.deletion import without
 
 READING = interlace.datasets.make_reading_times(14, 10, rng=4)
 
@@ -73,6 +75,20 @@ def test_many_levels_that_vanish_together(terms, level):
     deletion = interlace.case_delete(interlace.fit(formula, frame), level)
     for label in deletion.criterion.index:
         same_as_from_scratch(deletion, label, interlace.fit(formula, frame[frame[level] != label]))
+
+
+@pytest.mark.parametrize(("gone", "left"), [(6, (30, 18)), (1, (30, 24))])
+def test_many_vanished_levels_leave_a_dense_factor_and_few_stay(gone, left):
+    rng = np.random.default_rng(4)
+    teacher = np.repeat(np.arange(24), 10)
+    frame = pd.DataFrame({"y": rng.normal(size=240), "teacher": teacher, "pupil": np.tile(np.arange(30), 8)})
+    frame["y"] += rng.normal(size=24)[teacher]
+    formula = "y ~ 1 + (1 | teacher) + (1 | pupil)"
+    result = interlace.fit(formula, frame.astype({"teacher": "category", "pupil": "category"}))
+    own = np.flatnonzero(teacher < gone)
+    fitted = fitted_rows(*unpack(result))
+    criterion = without(result.pls_fit.criterion, fitted.rows, own)
+    assert criterion.relcov.layout.n_levels == left
 
 
 def test_column_of_x_that_vanishes():

@@ -78,10 +78,16 @@ def test_one_profile_on_axes_that_are_given(fit):
     figure, ax = plt.subplots()
     assert fit.plot("profile", ax=ax, parm="sigma") is figure
     assert ax.get_xlabel() == "sigma"
+    for wrong in ({}, {"parm": ["sigma", "Intercept"]}, {"parm": "sigma", "picture": "pairs"}):
+        with pytest.raises(DesignError, match=r"ax= takes the picture of one parameter, not parm="):
+            fit.plot("profile", ax=ax, **wrong)
+    with pytest.raises(DesignError, match="picture='contours'; wanted one of"):
+        fit.plot("profile", picture="contours")
+    profile = fit.profile(["sigma", "Intercept"])
     with pytest.raises(ValueError, match="2 parameters were asked for; name one by parm="):
-        fit.plot("profile", ax=ax, parm=["sigma", "Intercept"])
+        profile.plot(ax=ax)
     with pytest.raises(ValueError, match="pairs of parameters were asked for"):
-        fit.plot("profile", ax=ax, parm="sigma", picture="pairs")
+        profile.plot("pairs", ax=ax)
 
 
 def test_axes_that_are_given_are_used(fit):

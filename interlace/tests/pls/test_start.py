@@ -42,7 +42,7 @@ def _places(relcov):
 
 
 def _by_definition(criterion, W):
-    """The moment equations with matrices of q columns, from the class's first docstring."""
+    """The moment equations with matrices of q columns, from the first docstring of `start`."""
     cp, places = criterion.cp, _places(criterion.relcov)
     X, t = cp.B[:, : cp.p if criterion.reml else 0], cp.B[:, -1]
     N = cp.A - X @ X.T
