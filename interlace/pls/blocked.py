@@ -246,8 +246,11 @@ class BlockedFactorization:
         faintest = min(axes(Lambda)[1][-1] ** 2 * said for Lambda, said in blocks)
         if pivots.max() > STEEP * pivots.min() or faintest < FAINT:
             return None
+        return self._information(self._rough_T22())
+
+    def _rough_T22(self) -> FloatArray:
         inverse, _ = linalg.lapack.spotri(self._L.astype(np.float32), lower=1, overwrite_c=1)
-        return self._information(self._between_Lambda2(inverse).astype(np.float64, copy=False))
+        return np.asarray(self._between_Lambda2(inverse).astype(np.float64, copy=False))
 
     def _information(self, T22: FloatArray) -> list[FloatArray]:
         full = self._full(T22) if self._first.wants_full else T22

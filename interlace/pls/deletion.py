@@ -112,7 +112,7 @@ def refit_without(pls_fit: PLSFit, rows: Rows, raw: Raw, own: IntArray) -> Delet
         With a ``failure`` instead of an exception where the rest does not identify the model.
     """
     try:
-        with suitable_threads(rows.layout):
+        with suitable_threads(rows.layout.rest):
             return _refit(pls_fit, rows, raw, own)
     except (InterlaceError, np.linalg.LinAlgError) as error:
         return _failed(pls_fit, f"{type(error).__name__}: {error}")
@@ -203,7 +203,7 @@ def _levels_left(rows: Rows, own: IntArray) -> list[IntArray] | None:
         for codes, n in zip(rows.codes, rows.layout.n_levels, strict=True)
     ]
     left = sum(len(some) * K for some, K in zip(levels[1:], rows.layout.K[1:], strict=True))
-    return levels if left < MANY_LEFT * (rows.layout.q - rows.layout.starts[1]) else None
+    return levels if left < MANY_LEFT * rows.layout.rest else None
 
 
 def _left(whole: CrossProducts, part: Rows) -> CrossProducts:

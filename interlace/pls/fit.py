@@ -289,10 +289,12 @@ def fit(
     >>> round(result.sigma2, 6)  # balanced one-way layout: the within mean square
     1.0
     """
-    criterion = profiled_criterion(
-        factors, terms, X, y, weights=weights, offset=offset, reml=reml, solver=solver
-    )
-    return fit_criterion(criterion, start=start, maxiter=maxiter, callback=callback)
+    columns = [factor.n_levels * _width(terms, f) for f, factor in enumerate(factors)]
+    with suitable_threads(sum(columns) - max(columns)):
+        criterion = profiled_criterion(
+            factors, terms, X, y, weights=weights, offset=offset, reml=reml, solver=solver
+        )
+        return _fitted(criterion, start, maxiter, callback)
 
 
 def fit_criterion(
@@ -317,9 +319,18 @@ def fit_criterion(
     -------
     PLSFit
     """
-    with suitable_threads(criterion.relcov.layout):
-        optimum = minimize(criterion, _start(criterion, start), maxiter=maxiter, callback=callback)
-        return snapshot(criterion, optimum)
+    with suitable_threads(criterion.relcov.layout.rest):
+        return _fitted(criterion, start, maxiter, callback)
+
+
+def _fitted(
+    criterion: ProfiledCriterion,
+    start: FloatArray | Optimum | None,
+    maxiter: int,
+    callback: Callable[[Iteration], None] | None,
+) -> PLSFit:
+    optimum = minimize(criterion, _start(criterion, start), maxiter=maxiter, callback=callback)
+    return snapshot(criterion, optimum)
 
 
 def _start(criterion: ProfiledCriterion, start: FloatArray | Optimum | None) -> FloatArray | Optimum:

@@ -60,7 +60,7 @@ def level_sums(
 
 
 def _elimination_pays(A: SparseArray, layout: Layout, component: IntArray) -> bool:
-    rest, K = layout.q - layout.starts[1], layout.K[0]
+    rest, K = layout.rest, layout.K[0]
     if rest == 0 or (K * K + 6) * rest * rest > ROOM:
         return False
     probes = sum(

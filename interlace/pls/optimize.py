@@ -183,7 +183,7 @@ class _Search:
         before, step = self.now, new.phi - self.at.phi
         self.at = new
         # At the new point as much less will be promised as at the last one, if the pace is kept.
-        rough = self.now.rough and predicted * self.progress > ROUGH
+        rough = self.now.rough and (self.warm or predicted * self.progress > ROUGH)
         self.now = self.criterion.derivatives(new, rough=rough)
         if predicted < LOCAL:
             self.secant = learned(self.secant, before.slopes, self.now.slopes, step)

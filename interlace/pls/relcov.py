@@ -56,6 +56,11 @@ class Layout:
         """Columns of Z."""
         return self.starts[-1]
 
+    @property
+    def rest(self) -> int:
+        """Columns outside the first factor, which the criterion takes to be the largest."""
+        return self.q - self.starts[1]
+
     @cached_property
     def slices(self) -> tuple[slice, ...]:
         """Columns of each factor."""

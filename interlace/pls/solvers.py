@@ -65,7 +65,7 @@ def choose(
     parents = nesting(factors)
     if parents is not None:
         return NestedFactorization(cp, layout, parents)
-    rest = layout.q - layout.starts[1]
+    rest = layout.rest
     if solver == "auto" and _perhaps_sparse(cp, layout) and cholmod.available():
         sparse_factor = cholmod.CholmodFactorization(cp, layout)
         if sparse_factor.predicted_seconds() < float(rest) ** 3 * DENSE_FLOP:
@@ -93,7 +93,7 @@ def nesting(factors: Sequence[GroupingFactor]) -> list[IntArray] | None:
 
 def _perhaps_sparse(cp: CrossProducts, layout: Layout) -> bool:
     """Whether it is worth asking if CHOLMOD's factor is cheaper than a dense Schur complement."""
-    rest = layout.q - layout.starts[1]
+    rest = layout.rest
     if not SURELY_DENSE < rest <= PERHAPS_DENSE:
         return rest > SURELY_DENSE
     between = sparse.csr_array(cp.A[: layout.starts[1], layout.starts[1] :])

@@ -15,21 +15,19 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
-from .relcov import Layout
-
 # Columns outside the largest factor from which on a second thread pays.
 WORTH_THREADS = 800
 # Where wheels put a BLAS that only NumPy uses, on Linux and Windows, and on macOS.
 NUMPYS = re.compile(r"[/\\]numpy(\.libs|[/\\]\.dylibs)[/\\]")
 
 
-def suitable_threads(layout: Layout) -> AbstractContextManager[Any]:
-    """Context in which to fit a design of this layout.
+def suitable_threads(columns: int) -> AbstractContextManager[Any]:
+    """Context in which to fit a design.
 
     Parameters
     ----------
-    layout : Layout
-        Columns of Z.
+    columns : int
+        Columns of Z outside the largest factor.
 
     Returns
     -------
@@ -38,7 +36,7 @@ def suitable_threads(layout: Layout) -> AbstractContextManager[Any]:
         where NumPy and SciPy share a BLAS.
     """
     everything, numpy_alone = _blas_pools()
-    pools = everything if layout.q - layout.starts[1] < WORTH_THREADS else numpy_alone
+    pools = everything if columns < WORTH_THREADS else numpy_alone
     return nullcontext() if pools is None else pools.limit(limits=1)
 
 

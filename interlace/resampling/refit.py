@@ -74,7 +74,7 @@ def estimates_of(
     responses: Responses, Y: FloatArray, start: FloatArray | None
 ) -> list[Estimates | Exception]:
     """The same, without what only a single fit is asked for."""
-    with suitable_threads(responses.criterion.relcov.layout):
+    with suitable_threads(responses.criterion.relcov.layout.rest):
         return list(_each(responses, Y, partial(estimates, start=start)))
 
 

@@ -32,6 +32,8 @@ LIMITS = {
     "nothing full": {"BLAS_TERM": 1e9},
     "all rows full": {"PAIR_TERM": 1e9, "ROW_TERM": 1e9},
     "half of the columns full": {"PAIR_TERM": 1e3, "ROW_TERM": 1e-3, "BLAS_TERM": 1e-3},
+    "full rows are few": {"PAIR_TERM": 1e9, "ROW_TERM": 1e9, "FEW": 1e9},
+    "full rows are many": {"PAIR_TERM": 1e9, "ROW_TERM": 1e9, "FEW": 0.0},
     "no room for columns": {"PAIR_TERM": 1e3, "ROW_TERM": 1e-3, "BLAS_TERM": 1e-3, "POPULAR_BUDGET": -1},
     "no room for pairs": {"BLAS_TERM": 1e9, "PAIR_BUDGET": 0},
     "room for some": {"BLAS_TERM": 1e9, "PAIR_BUDGET": 300},

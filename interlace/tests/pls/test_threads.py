@@ -9,7 +9,6 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from interlace.pls import GroupingFactor, RandomTerm, fit, threads
-from interlace.pls.relcov import Layout
 from interlace.pls.threads import suitable_threads
 
 
@@ -32,14 +31,14 @@ def two_threads():
 
 
 def test_all_threads_of_scipy_for_a_large_dense_part():
-    with suitable_threads(Layout((5000, threads.WORTH_THREADS), (1, 1))):
+    with suitable_threads(threads.WORTH_THREADS):
         assert blas_threads(numpys=False) == {2}
         assert blas_threads(numpys=True) <= {1}  # none, where NumPy and SciPy share a library
     assert blas_threads() == {2}
 
 
 def test_one_thread_for_a_small_dense_part():
-    with suitable_threads(Layout((5000, 10), (1, 1))):
+    with suitable_threads(10):
         assert blas_threads() == {1}
     assert blas_threads() == {2}
 
@@ -80,5 +79,5 @@ def test_without_threadpoolctl_nothing_changes(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with suitable_threads(Layout((50, 5), (1, 1))):
+    with suitable_threads(5):
         assert blas_threads() == {2}
