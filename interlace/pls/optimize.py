@@ -97,7 +97,7 @@ class Optimum:
     phi : ndarray of shape (m,)
         Basis parameters of the optimum without a gauge, diagonal >= 0.
     derivatives : Derivatives
-        At the optimum; of a warm search to some six digits, and perhaps one last Newton step away from it.
+        At the optimum; of a warm search to some five digits, and perhaps one last Newton step away from it.
     converged : bool
         Whether the quadratic model and the score matrices promise nothing more.
     expected_decrease : float
@@ -319,13 +319,8 @@ def _descend(search: _Search) -> bool:
 
 def _finished(search: _Search, expected: float, step: FloatArray) -> bool:
     """Take the last step without derivatives at its end, where it is safe to call it the last."""
-    if (
-        len(search.path) < 2
-        or expected > SAFE
-        or expected * search.progress > ENOUGH
-        or search.now.rough
-        or _near_boundary(search)
-    ):
+    paceless = len(search.path) < 2
+    if paceless or expected > SAFE or expected * search.progress > ENOUGH or _near_boundary(search):
         return False
     new = search.evaluate(search.at.phi - step, search.at.gauge)
     if new.objective > search.at.objective + search.noise:
