@@ -315,9 +315,8 @@ class _Dense(_First):
         return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, _by_block(H, self.A12).T, trans_b=1))
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        seen = linalg.blas.dgemm(
-            1.0, T22.T, self.A12.T
-        ).T  # A12 T22, rows together as in A12; T22 is symmetric
+        # A12 T22 as the transpose of a product in Fortran order; T22 is symmetric.
+        seen = linalg.blas.dgemm(1.0, T22.T, self.A12.T).T
         return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
