@@ -18,11 +18,14 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from cases import CACHE, Case, crossed, nested, slopes
 from children import Limits, run_worker
 from peers import Engine, installed_engines
 from run import RESULTS, chosen, machine
+
+from interlace.diagnostics.plots import spread
 
 CROSSED = (("1", "user"), ("1", "item"))
 
@@ -122,39 +125,48 @@ def plot(sweep: dict[str, Any], limit: float, path: Path) -> None:
     for panel, key, label in zip(
         panels, ("seconds", "peak_above_mb"), ("seconds", "peak memory above start, MiB"), strict=True
     ):
+        panel.set(xscale="log", yscale="log", xlabel=sweep["axis"], ylabel=label)
+        ends = {}
         for ink, (engine, points) in zip(INKS, sweep["points"].items(), strict=False):
-            _curve(panel, points, key, engine, ink)
+            if (end := _curve(panel, points, key, engine, ink)) is not None:
+                ends[engine] = (end, ink)
             if key == "seconds":
                 _stop(panel, points, limit, ink)
-        panel.set(xscale="log", yscale="log", xlabel=sweep["axis"], ylabel=label)
         panel.yaxis.set_minor_formatter("")
         panel.grid(which="major", color="#dddddd", linewidth=0.6)
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(x=0.3)
+        _name(panel, ends)
     figure.suptitle(sweep["title"])
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
 
-def _curve(panel: Any, points: list[dict[str, Any]], key: str, engine: str, ink: str) -> None:
+def _curve(
+    panel: Any, points: list[dict[str, Any]], key: str, engine: str, ink: str
+) -> tuple[float, float] | None:
+    """Draw one engine's line and say where it ends."""
     # Below a tenth of a MiB there is only noise; a logarithmic axis would make it the picture.
     least = 0.1 if key == "peak_above_mb" else 0.0
     known = [(p["size"], max(p[key], least)) for p in points if p["status"] == "ok"]
     known = [(size, value) for size, value in known if math.isfinite(value)]
     if not known:
-        return
+        return None
     sizes, values = zip(*known, strict=True)
     width = 2.4 if engine == "interlace" else 1.3
     panel.plot(sizes, values, color=ink, linewidth=width, marker="o", markersize=3.5)
-    panel.annotate(
-        engine,
-        (sizes[-1], values[-1]),
-        (5, 0),
-        textcoords="offset points",
-        color=ink,
-        fontsize=8,
-        va="center",
-    )
+    return sizes[-1], values[-1]
+
+
+def _name(panel: Any, ends: dict[str, tuple[tuple[float, float], str]]) -> None:
+    """Write the engines' names beside the ends of their lines, far enough apart to be read."""
+    panel.autoscale_view()
+    to_axes = panel.transData + panel.transAxes.inverted()
+    spots = np.array([to_axes.transform(end) for end, _ in ends.values()])
+    for (engine, (_, ink)), x, y in zip(
+        ends.items(), spots[:, 0], spread(spots[:, 1], gap=0.05), strict=True
+    ):
+        panel.text(x + 0.02, y, engine, color=ink, fontsize=8, va="center", transform=panel.transAxes)
 
 
 def _stop(panel: Any, points: list[dict[str, Any]], limit: float, ink: str) -> None:
