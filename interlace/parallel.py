@@ -39,7 +39,7 @@ def run(
     ImportError
         If several workers are wanted and joblib is not installed.
     """
-    if n_jobs == 1:
+    if n_jobs == 1 or len(tasks) < 2:  # a single task needs no workers
         done: Iterable[Any] = map(function, tasks)
     else:
         try:

@@ -199,8 +199,7 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
 def _levels_left(rows: Rows, own: IntArray) -> list[IntArray] | None:
     """Levels of each factor that remain without some rows; None where few or none vanish."""
     levels = [
-        np.flatnonzero(np.bincount(codes, minlength=n) > np.bincount(codes[own], minlength=n))
-        for codes, n in zip(rows.codes, rows.layout.n_levels, strict=True)
+        np.flatnonzero(before > lost) for before, lost in zip(rows.counts, rows.counts_of(own), strict=True)
     ]
     left = sum(len(some) * K for some, K in zip(levels[1:], rows.layout.K[1:], strict=True))
     return levels if left < MANY_LEFT * rows.layout.rest else None

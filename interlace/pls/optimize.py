@@ -162,6 +162,7 @@ class _Search:
         return np.maximum(np.abs(values), floor), vectors, vectors.T @ self.now.gradient
 
     def record(self, expected: float) -> None:
+        """Put down where the search stands, with the deviance that the model still promises."""
         iteration = Iteration(
             objective=self.at.objective,
             gradient_norm=float(np.linalg.norm(self.now.gradient)),

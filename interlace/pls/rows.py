@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -48,6 +49,18 @@ class Rows:
     def n(self) -> int:
         """Number of rows."""
         return len(self.Qy)
+
+    @cached_property
+    def counts(self) -> tuple[IntArray, ...]:
+        """Rows of each level, per factor."""
+        return self.counts_of(slice(None))
+
+    def counts_of(self, rows: IntArray | slice) -> tuple[IntArray, ...]:
+        """Of some rows, how many belong to each level, per factor."""
+        return tuple(
+            np.bincount(codes[rows], minlength=n)
+            for codes, n in zip(self.codes, self.layout.n_levels, strict=True)
+        )
 
     def take(self, rows: IntArray) -> Rows:
         """Some of the rows."""

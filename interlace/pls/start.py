@@ -107,7 +107,7 @@ class _Moments:
             t = layout.by_level(cp.B[:, -1:], f)
             rest = self.own[f] - _outer(X[f], X[f]), _outer(t, t)
             self._products.append(
-                np.concatenate([*(_by_entry(cp, relcov, X, f, g) for g in factors), np.stack(rest)])
+                np.concatenate([*(_by_entry(cp, relcov, self.own, X, f, g) for g in factors), np.stack(rest)])
             )
 
     def estimates(self, Lambda: Sequence[FloatArray] | None) -> FloatArray:
@@ -157,7 +157,12 @@ def _solved(system: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def _by_entry(
-    cp: CrossProducts, relcov: RelativeCovariance, X: Sequence[FloatArray], f: int, g: int
+    cp: CrossProducts,
+    relcov: RelativeCovariance,
+    own: Sequence[FloatArray],
+    X: Sequence[FloatArray],
+    f: int,
+    g: int,
 ) -> FloatArray:
     """The sums for each level l of factor f and each entry k of factor g: (m_g, n_levels, K_f, K_f)."""
     layout, entries = relcov.layout, relcov.of_factor[g]
@@ -166,7 +171,7 @@ def _by_entry(
         N = A - X[f].reshape(len(A), -1) @ X[g].reshape(A.shape[1], -1).T
         product = _dense(N, layout.K[f], layout.K[g])
     elif f == g:
-        product = _within(diagonal_blocks(cp.A, layout, f), X[f])
+        product = _within(own[f], X[f])
     else:
         product = _between(sparse.csr_array(cp.A[layout.slices[f], layout.slices[g]]), X[f], X[g])
     signal = np.empty((len(entries), layout.n_levels[f], layout.K[f], layout.K[f]))

@@ -148,8 +148,10 @@ def test_failures_are_counted_and_named():
     assert deletion.fixed_effects.loc["last"].notna().all()
 
 
-def test_several_processes_find_the_same():
-    result = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", interlace.datasets.load_penicillin())
+@pytest.mark.parametrize("solver", ["blocked", "cholmod"])
+def test_several_processes_find_the_same(solver):
+    formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
+    result = interlace.fit(formula, interlace.datasets.load_penicillin(), solver=solver)
     one, two = (interlace.case_delete(result, "sample", n_jobs=n) for n in (1, 2))
     pd.testing.assert_frame_equal(one.variance_components, two.variance_components, rtol=1e-9)
 
