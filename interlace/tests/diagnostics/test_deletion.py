@@ -10,6 +10,7 @@ import interlace
 from interlace.diagnostics.fitted import fitted_rows, unpack
 from interlace.errors import DeletionWarning, DesignError, SingularFitWarning
 from interlace.pls.deletion import without
+from interlace.tests.strategies import SOLVERS
 
 READING = interlace.datasets.make_reading_times(14, 10, rng=4)
 
@@ -32,7 +33,7 @@ def test_crossed_model(factor):
 
 
 @pytest.mark.filterwarnings("ignore::interlace.errors.SingularFitWarning")
-@pytest.mark.parametrize("solver", ["blocked", "cholmod"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_levels_of_the_other_factor_that_vanish(solver):
     # The first subject alone reads ten further items.
     extra = READING.head(10).assign(item=[f"z{i}" for i in range(10)], rt=lambda x: x["rt"] + 30.0)
@@ -148,7 +149,7 @@ def test_failures_are_counted_and_named():
     assert deletion.fixed_effects.loc["last"].notna().all()
 
 
-@pytest.mark.parametrize("solver", ["blocked", "cholmod"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_several_processes_find_the_same(solver):
     formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
     result = interlace.fit(formula, interlace.datasets.load_penicillin(), solver=solver)
