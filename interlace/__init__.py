@@ -1,7 +1,6 @@
 """Linear mixed models with crossed random effects, in the manner of statsmodels."""
 
 from interlace import datasets
-from interlace.comparison import anova
 from interlace.diagnostics import (
     case_delete,
     compare_influence,
@@ -17,10 +16,11 @@ from interlace.diagnostics import (
     mdffits,
     rvc,
 )
-from interlace.many import fit_many
-from interlace.model import CrossedLMM, fit
-from interlace.publication import summary_table
-from interlace.results import CrossedLMMResults
+from interlace.inference.comparison import anova
+from interlace.lmm.many import fit_many
+from interlace.lmm.model import CrossedLMM, fit
+from interlace.lmm.results import CrossedLMMResults
+from interlace.report import summary_table
 
 __version__ = "0.1.0"
 

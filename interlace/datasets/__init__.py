@@ -4,7 +4,7 @@ Grouping factors are categorical with string labels. Where the data come from, a
 in the README beside this file.
 """
 
-from interlace.datasets.loaders import load_insteval, load_pastes, load_penicillin, load_sleepstudy
-from interlace.datasets.simulated import make_reading_times
+from .loaders import load_insteval, load_pastes, load_penicillin, load_sleepstudy
+from .simulated import make_reading_times
 
 __all__ = ["load_insteval", "load_pastes", "load_penicillin", "load_sleepstudy", "make_reading_times"]

@@ -11,9 +11,9 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import DesignError
-from interlace.grouping import LevelCodes, factorise
+from interlace.frames.levels import LevelCodes, factorise
 
-from .fitted import FloatArray, IntArray
+from .fitted_rows import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

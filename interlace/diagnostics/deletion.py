@@ -15,11 +15,11 @@ from interlace.design import Design
 from interlace.errors import DeletionWarning
 from interlace.parallel import run
 from interlace.pls import PLSFit
-from interlace.pls.deletion import Deleted, Raw, refit_without
-from interlace.pls.rows import Rows
+from interlace.pls.rows.subtraction import Deleted, Raw, refit_without
+from interlace.pls.rows.weighted import Rows
 
 from .cases import Cases, cases_of
-from .fitted import FittedRows, FloatArray, IntArray, component_names, components, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, IntArray, component_names, components, fitted_rows, unpack
 
 # Cases that a failure message spells out before it starts to count.
 SHOWN = 5

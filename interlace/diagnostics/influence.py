@@ -8,12 +8,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from interlace.errors import DesignError
-from interlace.frames import as_frame
-from interlace.pls.one_step import OneStep, delete_cases, delete_rows
+from interlace.frames.columns import as_frame
+from interlace.pls.rows.one_step import OneStep, delete_cases, delete_rows
 
 from .cases import Cases, cases_of
 from .deletion import CaseDeletion, case_delete, delete_exactly
-from .fitted import FittedRows, fitted_rows, unpack
+from .fitted_rows import FittedRows, fitted_rows, unpack
 from .leverage import PARTS, leverage_of_rows
 from .residuals import hlm_resid
 

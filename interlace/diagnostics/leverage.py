@@ -11,11 +11,11 @@ import pandas as pd
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.pls import PLSFit
-from interlace.pls.rows import quadratics, whitened
-from interlace.pls.triangular import upper_solve_right
+from interlace.pls.matrices.triangular import upper_solve_right
+from interlace.pls.rows.weighted import quadratics, whitened
 
 from .cases import Cases, cases_of
-from .fitted import FittedRows, FloatArray, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, fitted_rows, unpack
 
 PARTS = ("overall", "fixef", "ranef", "ranef.uc")
 

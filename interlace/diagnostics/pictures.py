@@ -10,16 +10,9 @@ from scipy import stats
 
 from interlace.errors import DesignError
 
-from .fitted import BoolArray, unpack
+from .fitted_rows import BoolArray, unpack
 from .influence import cooks_distance
-from .plot_frames import (
-    Cutoff,
-    compare_influence_frame,
-    dotplot_frame,
-    qq_frame,
-    ranef_frame,
-    residual_frame,
-)
+from .plot_frames import Cutoff, compare_influence_frame, dotplot_frame, qq_frame, ranef_frame, residual_frame
 from .plots import (
     dotplot_figure,
     interval_panel,

@@ -11,12 +11,12 @@ from scipy import stats
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.pls import PLSFit
-from interlace.prediction import fixed_part
-from interlace.ranef import factor_columns, of_factor
+from interlace.prediction.parts import fixed_part
+from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import Cases, cases_of
 from .deletion import delete_exactly
-from .fitted import FittedRows, FloatArray, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, fitted_rows, unpack
 from .influence import one_step
 from .residuals import conditional_fit, conditional_sd, resid_conditional
 

@@ -8,9 +8,9 @@ import pandas as pd
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.pls import PLSFit
-from interlace.prediction import fixed_part, random_part
+from interlace.prediction.parts import fixed_part, random_part
 
-from .fitted import FloatArray
+from .fitted_rows import FloatArray
 
 Seed = int | np.random.Generator | np.random.SeedSequence | None
 

@@ -11,14 +11,14 @@ import pandas as pd
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.pls import PLSFit
-from interlace.pls.rows import quadratics, whitened
-from interlace.pls.triangular import upper_solve_right
-from interlace.pls.whitening import uncorrelated
-from interlace.prediction import fixed_part, random_part
-from interlace.ranef import factor_columns, of_factor
+from interlace.pls.matrices.triangular import upper_solve_right
+from interlace.pls.rows.weighted import quadratics, whitened
+from interlace.pls.rows.whitening import uncorrelated
+from interlace.prediction.parts import fixed_part, random_part
+from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import cases_of
-from .fitted import FittedRows, FloatArray, IntArray, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, IntArray, fitted_rows, unpack
 from .least_squares import GroupwiseOLS, groupwise_ols
 from .leverage import random_share
 from .quantile import Seed, quantile_residuals

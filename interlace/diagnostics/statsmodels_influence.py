@@ -10,10 +10,10 @@ import pandas as pd
 from scipy import stats
 
 from interlace.errors import DesignError
-from interlace.pls.one_step import OneStep
+from interlace.pls.rows.one_step import OneStep
 
 from .cases import Cases, cases_of
-from .fitted import FloatArray, fitted_rows, unpack
+from .fitted_rows import FloatArray, fitted_rows, unpack
 from .influence import one_step
 from .leverage import leverage_of_rows
 from .plots import index_figure, influence_figure

@@ -12,7 +12,7 @@ from scipy import stats
 
 from interlace.design import Design
 from interlace.errors import InferenceError
-from interlace.frames import Columns
+from interlace.frames.columns import Columns
 
 from .fixed_terms import FixedTerm, fixed_terms, rows_of_fit
 from .fstatistic import Approximation, FloatArray

@@ -11,7 +11,7 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import InferenceError
-from interlace.frames import Columns, as_frame
+from interlace.frames.columns import Columns, as_frame
 
 from .fstatistic import FloatArray
 

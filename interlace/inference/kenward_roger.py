@@ -9,7 +9,7 @@ from scipy import linalg
 
 from interlace.errors import InferenceError
 from interlace.pls import PLSFit
-from interlace.pls.information import EntryInformation
+from interlace.pls.search.information import EntryInformation
 
 from .fstatistic import DEPENDENT, NOTHING_TO_TEST, FloatArray, FTest
 

@@ -14,7 +14,7 @@ from scipy import linalg
 
 from interlace.design import Design
 from interlace.errors import InferenceError
-from interlace.storage import names_in
+from interlace.formula.storage import names_in
 
 from .fixed_terms import coded_matrix, rows_of_fit
 from .fstatistic import FloatArray

@@ -38,10 +38,11 @@ Nothing here knows a label, a formula or a data frame.
 
 from __future__ import annotations
 
-from .basis import independent_columns
-from .criterion import ProfiledCriterion
+from interlace.pls.matrices.basis import independent_columns
+from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
+from interlace.pls.search.criterion import ProfiledCriterion
+
 from .fit import PLSFit, fit, fit_criterion, profiled_criterion
-from .terms import GroupingFactor, RandomTerm
 
 __all__ = [
     "GroupingFactor",

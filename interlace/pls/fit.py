@@ -9,25 +9,24 @@ from functools import cached_property
 import numpy as np
 
 from interlace.errors import OptimizationError
-
-from .basis import FixedBasis, fixed_basis, term_basis
-from .certificate import Certificate, certify
-from .criterion import ProfiledCriterion
-from .crossproducts import CrossProducts, cross_products
-from .information import (
+from interlace.pls.factor.solvers import Solver, choose
+from interlace.pls.matrices.basis import FixedBasis, fixed_basis, term_basis
+from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
+from interlace.pls.matrices.relcov import RelativeCovariance, null_space, relative_covariance
+from interlace.pls.matrices.terms import FloatArray, GroupingFactor, RandomTerm
+from interlace.pls.matrices.threads import suitable_threads
+from interlace.pls.matrices.triangular import inverse_from_upper, lower_solve_right
+from interlace.pls.search.certificate import Certificate, certify
+from interlace.pls.search.criterion import ProfiledCriterion
+from interlace.pls.search.information import (
     EntryInformation,
     entries_by_theta,
     entry_information,
     hessian_varpar,
     vcov_beta_gradient,
 )
-from .optimize import Iteration, Optimum, minimize
-from .relcov import RelativeCovariance, null_space, relative_covariance
-from .solvers import Solver, choose
-from .start import moment_start
-from .terms import FloatArray, GroupingFactor, RandomTerm
-from .threads import suitable_threads
-from .triangular import inverse_from_upper, lower_solve_right
+from interlace.pls.search.optimize import Iteration, Optimum, minimize
+from interlace.pls.search.start import moment_start
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .criterion import ProfiledCriterion
+from interlace.pls.search.criterion import ProfiledCriterion
+from interlace.pls.search.optimize import Optimum
+from interlace.pls.search.secants import learned
+
 from .fit import PLSFit, snapshot
-from .optimize import Optimum
-from .secants import learned
 
 # Deviance still to gain that is left alone: theta is then within 1e-8 of its standard error.
 TIGHT = 1e-16

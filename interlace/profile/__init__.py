@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .record import Profile, profile
+from .profiled import Profile, profile
 
 __all__ = ["Profile", "profile"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from interlace.errors import InterlaceError
-from interlace.pls.constrained import Conditional
+from interlace.pls.held.constrained import Conditional
 
 FloatArray = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ STEPS = 60
 
 
 class Held(Protocol):
-    """A search with one parameter held; see `interlace.pls.constrained`."""
+    """A search with one parameter held; see `interlace.pls.held.constrained`."""
 
     def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
         """The minimum at a value of the parameter."""

@@ -12,18 +12,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from interlace.inference.parameters import parameter_names, parameter_values, positions
 from interlace.parallel import run
-from interlace.parameters import parameter_names, parameter_values, positions
-from interlace.resampling import cases
-from interlace.resampling.engine import Engine, Replicate, Statistic, as_series
-from interlace.resampling.intervals import acceleration, intervals
-from interlace.resampling.residual import Resampler, resampler
-from interlace.resampling.simulate import Simulator, seeds, simulator
+
+from . import case_bootstrap as cases
+from .engine import Engine, Replicate, Statistic, as_series
+from .intervals import acceleration, intervals
+from .residual_bootstrap import Resampler, resampler
+from .simulate import Simulator, seeds, simulator
 
 if TYPE_CHECKING:
     from interlace.design import Design
+    from interlace.lmm.results import CrossedLMMResults
     from interlace.pls import PLSFit
-    from interlace.results import CrossedLMMResults
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "cases"]

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from interlace import pls
 from interlace.errors import RankDeficiencyError
-from interlace.parameters import column_sizes, parameter_table, parameter_values
-from interlace.pls.basis import independent_columns
-from interlace.resampling import cases
-from interlace.resampling.refit import estimates_of, fits, warm_start
-from interlace.resampling.residual import Resampler
-from interlace.resampling.simulate import Simulator, generators
+from interlace.inference.parameters import column_sizes, parameter_table, parameter_values
+from interlace.pls.matrices.basis import independent_columns
+
+from . import case_bootstrap as cases
+from .refit import estimates_of, fits, warm_start
+from .residual_bootstrap import Resampler
+from .simulate import Simulator, generators
 
 if TYPE_CHECKING:
     from interlace.design import Design
-    from interlace.model import CrossedLMM
+    from interlace.lmm.model import CrossedLMM
     from interlace.pls import PLSFit
-    from interlace.pls.refit import Estimates, Responses
+    from interlace.pls.rows.other_responses import Estimates, Responses
 
 FloatArray = NDArray[np.float64]
 Statistic = Callable[[Any], Any]

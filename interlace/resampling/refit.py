@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlace import pls
-from interlace.pls.refit import Estimates, estimates
-from interlace.pls.threads import suitable_threads
-from interlace.resampling.response import response_values
+from interlace.pls.matrices.threads import suitable_threads
+from interlace.pls.rows.other_responses import Estimates, estimates
+
+from .response import response_values
 
 if TYPE_CHECKING:
+    from interlace.lmm.results import CrossedLMMResults
+    from interlace.lmm.wrapper import CrossedLMMResultsWrapper
     from interlace.pls import PLSFit, ProfiledCriterion
-    from interlace.pls.refit import Responses
-    from interlace.results import CrossedLMMResults
-    from interlace.wrapper import CrossedLMMResultsWrapper
+    from interlace.pls.rows.other_responses import Responses
 
 
 FloatArray = NDArray[np.float64]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from interlace.design import Design
 from interlace.errors import DesignError, MissingValuesError
 from interlace.pls import ProfiledCriterion
-from interlace.pls.refit import Responses, responses
-from interlace.pls.rows import rows_of
+from interlace.pls.rows.other_responses import Responses, responses
+from interlace.pls.rows.weighted import rows_of
 
 FloatArray = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from interlace.design import Design
 from interlace.pls import PLSFit
-from interlace.prediction import fixed_part, random_part
+from interlace.prediction.parts import fixed_part, random_part
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

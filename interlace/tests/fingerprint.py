@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from interlace import CrossedLMM, case_delete, hlm_influence, hlm_resid
-from interlace.tests.bank import MODELS
+
+from .bank import MODELS
 
 
 def first_factor(fit: Any) -> str:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from interlace import CrossedLMM, pls
 from interlace.design import Design
-from interlace.pls.solvers import Solver
-from interlace.tests.bank import MODELS
+from interlace.pls.factor.solvers import Solver
+
+from .bank import MODELS
 
 
 @dataclass(frozen=True, eq=False)

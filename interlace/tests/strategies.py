@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm, fit, profiled_criterion
+from interlace.pls.factor.solvers import Solver
 from interlace.pls.fit import fit_criterion, snapshot
-from interlace.pls.solvers import Solver
 
 FloatArray = NDArray[np.float64]
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from interlace.errors import RankDeficiencyWarning, SingularFitWarning
-from interlace.tests.bank import MODELS
-from interlace.tests.fits import as_table, criterion, fitted
-from interlace.tests.strategies import SOLVERS, at_theta
+
+from .bank import MODELS
+from .fits import as_table, criterion, fitted
+from .strategies import SOLVERS, at_theta
 
 CRITERION_AT_THETA = 1e-10  # relative; the two sides' rounding is 1e-14, so this is algebra, not arithmetic
 CRITERION_AT_OPTIMUM = 1e-6  # deviance units, one-sided: nobody can see a likelihood ratio of exp(-5e-7)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import interlace
-from interlace.tests.test_examples import run
+
+from .test_examples import run
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from interlace import CrossedLMM
 from interlace.errors import SingularFitWarning
-from interlace.tests.bank import MODELS
-from interlace.tests.fits import as_table, criterion, fitted
-from interlace.tests.strategies import LAWS, frames
+
+from .bank import MODELS
+from .fits import as_table, criterion, fitted
+from .strategies import LAWS, frames
 
 OBJECTIVE = 1e-7  # the search stops when 1e-11 deviance units are left; a variance of exactly 0 may cost 1e-9
 THETA = 1e-5  # the square root of that, in standard errors of theta

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlace.pls import RandomTerm
-from interlace.tests.oracle import by_definition, lower_triangles
-from interlace.tests.strategies import LAWS, SOLVERS, at_theta, designs, thetas
+
+from .oracle import by_definition, lower_triangles
+from .strategies import LAWS, SOLVERS, at_theta, designs, thetas
 
 # Inverting V0 as it stands costs digits: its condition number reaches 1e4 at the thetas drawn, and the
 # oracle has no other defence than 16 digits.

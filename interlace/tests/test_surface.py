@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from interlace.tests.surface import PINNED, signature, surface
+from .surface import PINNED, signature, surface
 
 WANTED = json.loads(PINNED.read_text(encoding="utf-8"))
 

@@ -5,7 +5,8 @@ import pytest
 
 from interlace import case_delete, hlm_influence, hlm_resid
 from interlace.diagnostics import resid_conditional, resid_marginal
-from interlace.tests.diagnostics.reference import (
+
+from .reference import (
     NAMES,
     UNWEIGHTED,
     array,

@@ -9,11 +9,11 @@ from scipy import linalg
 import interlace
 from interlace.diagnostics import resid_marginal
 from interlace.diagnostics.cases import cases_of
-from interlace.diagnostics.fitted import fitted_rows, unpack
+from interlace.diagnostics.fitted_rows import fitted_rows, unpack
 from interlace.diagnostics.influence import one_step
 from interlace.errors import SingularFitWarning
-from interlace.pls import one_step as one_step_module
-from interlace.pls import whitening
+from interlace.pls.rows import one_step as one_step_module
+from interlace.pls.rows import whitening
 from interlace.tests.oracle import lower_triangles
 
 # All matrices are of order some hundreds and well conditioned: rounding errors stay below this.

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import interlace
-from interlace.diagnostics.fitted import fitted_rows, unpack
+from interlace.diagnostics.fitted_rows import fitted_rows, unpack
 from interlace.errors import DeletionWarning, DesignError, SingularFitWarning
-from interlace.pls.deletion import without
+from interlace.pls.rows.subtraction import without
 from interlace.tests.strategies import SOLVERS
 
 READING = interlace.datasets.make_reading_times(14, 10, rng=4)

@@ -11,7 +11,8 @@ import interlace
 from interlace.errors import InferenceError
 from interlace.inference.fixed_terms import fixed_terms
 from interlace.tests.fits import fitted
-from interlace.tests.inference.tables import NAMES, column, having, reference
+
+from .tables import NAMES, column, having, reference
 
 TYPES = [(1, "I"), (2, "II"), (3, "III")]
 # F is exact; df of lmerTest rest on its differences (see test_satterthwaite).

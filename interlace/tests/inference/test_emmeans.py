@@ -13,7 +13,8 @@ from interlace.errors import InferenceError, RankDeficiencyWarning
 from interlace.inference.adjustment import adjusted
 from interlace.inference.emmeans import contrast_weights
 from interlace.tests.fits import fitted
-from interlace.tests.inference.tables import column, having, reference
+
+from .tables import column, having, reference
 
 DDF = {"asymptotic": "normal", "satterthwaite": "satterthwaite", "kenward-roger": "kenward-roger"}
 # Standard errors follow theta, which agrees with lme4's to 1e-7 of its size.

@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from interlace.tests.fits import fitted
-from interlace.tests.inference.tables import NAMES, reference
+
+from .tables import NAMES, reference
 
 # insight 0.19 leaves out all but one of several terms on one factor, and gives nothing for singular fits.
 MISCOUNTED = {"ss_indep", "simx_indep_ml"}

@@ -11,7 +11,8 @@ import interlace
 from interlace.errors import InferenceError
 from interlace.inference import approximation
 from interlace.tests.fits import fitted
-from interlace.tests.inference.tables import column, having, reference
+
+from .tables import column, having, reference
 
 REML = having("kr_vcovAdj")
 # pbkrtest works from lme4's theta, which agrees with ours to 1e-7: no differences are involved.

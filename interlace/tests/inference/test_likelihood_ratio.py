@@ -12,7 +12,8 @@ import interlace
 from interlace.errors import InferenceError, SingularFitWarning
 from interlace.tests.bank import MODELS
 from interlace.tests.fits import fitted
-from interlace.tests.inference.tables import column, having, reference
+
+from .tables import column, having, reference
 
 COLUMNS = ["npar", "loglik", "aic", "bic", "deviance", "chisq", "df", "p_value"]
 # Both sides sit at their optima to 1e-9 of deviance.

@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 from interlace.inference import approximation
 from interlace.inference.satterthwaite import joint_df, varpar_covariance
 from interlace.tests.fits import fitted
-from interlace.tests.inference.tables import NAMES, column, reference
+
+from .tables import NAMES, column, reference
 
 # lmerTest's Hessian and Jacobian are Richardson differences: its df were recomputed to 1e-6 or better for
 # all models but two (6e-5, 1e-5). Ours agree with it to 3e-7.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg
 
-from interlace.pls.crossproducts import CrossProducts, cross_products
-from interlace.pls.relcov import Layout
-from interlace.pls.terms import FloatArray, GroupingFactor, IntArray
+from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
+from interlace.pls.matrices.relcov import Layout
+from interlace.pls.matrices.terms import FloatArray, GroupingFactor, IntArray
 from interlace.tests.strategies import SmallDesign
 
 

@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 
 from interlace.pls import GroupingFactor, RandomTerm
-from interlace.tests.pls.dense import crossed_factors, design, nested_factors
 from interlace.tests.strategies import SmallDesign
+
+from .dense import crossed_factors, design, nested_factors
 
 
 @cache

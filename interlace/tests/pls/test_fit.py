@@ -9,19 +9,13 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 import numpy as np
 import pytest
 
-from interlace.pls import (
-    GroupingFactor,
-    PLSFit,
-    RandomTerm,
-    crossproducts,
-    fit,
-    fit_criterion,
-    profiled_criterion,
-)
+from interlace.pls import GroupingFactor, PLSFit, RandomTerm, fit, fit_criterion, profiled_criterion
+from interlace.pls.matrices import crossproducts
 from interlace.tests.oracle import by_definition, lower_triangles
-from interlace.tests.pls.dense import assert_close
-from interlace.tests.pls.designs import DESIGNS, crossed, growth, nested, one_way, singular, uncorrelated
 from interlace.tests.strategies import SOLVERS
+
+from .dense import assert_close
+from .designs import DESIGNS, crossed, growth, nested, one_way, singular, uncorrelated
 
 # The oracle inverts V0 as it stands.
 DENSE = 1e-8

@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 import interlace
-from interlace.parameters import parameter_values
-from interlace.resampling import cases
+from interlace.inference.parameters import parameter_values
+from interlace.resampling import case_bootstrap as cases
 from interlace.resampling.intervals import KINDS, acceleration, intervals
-from interlace.resampling.residual import reflated
+from interlace.resampling.residual_bootstrap import reflated
 from interlace.tests.fits import fitted
 
 

@@ -1,0 +1,100 @@
+"""The parsed model in words: terms, levels, crossed or nested, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from interlace.names import INTERCEPT
+from interlace.pls import GroupingFactor
+
+from . import Design
+
+
+def describe(design: Design) -> str:
+    """Text that says what will be fitted.
+
+    Parameters
+    ----------
+    design : Design
+        The matrices of the model and their labels.
+
+    Returns
+    -------
+    str
+        A few lines, without a newline at the end.
+    """
+    lines = [_rows(design), _fixed(design), "Random effects:"]
+    lines += [f"  {_term(design, position)}" for position in range(len(design.terms))]
+    pairs = [f"  {_pair(design, a, b)}" for a, b in combinations(range(len(design.factors)), 2)]
+    lines += (["Grouping factors:", *pairs] if pairs else []) + [_size(design)]
+    return "\n".join(lines)
+
+
+def _rows(design: Design) -> str:
+    lost = f", after {_count(design.n_dropped, 'row')} with missing values" if design.n_dropped else ""
+    extras = [name for name in ("weights", "offset") if getattr(design, name) is not None]
+    with_extras = f", with {' and '.join(extras)}" if extras else ""
+    return f"Response: {design.yname}, {_count(len(design.y), 'row')}{lost}{with_extras}"
+
+
+def _fixed(design: Design) -> str:
+    names = ", ".join(design.xnames) if design.xnames else "none"
+    dropped = design.dropped_columns
+    left_out = f" (left out, linearly dependent: {', '.join(dropped)})" if dropped else ""
+    return f"Fixed effects: {names}{left_out}"
+
+
+def _term(design: Design, position: int) -> str:
+    labels = design.term_labels[position]
+    factor = design.factors[labels.factor]
+    name = design.factor_labels[labels.factor].name
+    levels = f"{_count(factor.n_levels, 'level')} ({_sizes(factor)})"
+    return f"{name}: {_effects(labels.columns)} for each of {levels}"
+
+
+def _effects(columns: Sequence[str]) -> str:
+    slopes = [column for column in columns if column != INTERCEPT]
+    words = ["an intercept"] if len(slopes) < len(columns) else []
+    if slopes:
+        words.append(f"{'a slope' if len(slopes) == 1 else 'slopes'} of {', '.join(slopes)}")
+    k = len(columns)
+    together = f", correlated ({_count(k * (k + 1) // 2, 'covariance parameter')})" if k > 1 else ""
+    return " and ".join(words) + together
+
+
+def _sizes(factor: GroupingFactor) -> str:
+    sizes = np.bincount(factor.codes, minlength=factor.n_levels)
+    low, high = int(sizes.min()), int(sizes.max())
+    return f"{_count(low, 'row')} each" if low == high else f"{low} to {high} rows each"
+
+
+def _pair(design: Design, first: int, second: int) -> str:
+    """How two grouping factors lie to one another; the first has at least as many levels as the second."""
+    a, b = design.factors[first], design.factors[second]
+    name_a, name_b = design.factor_labels[first].name, design.factor_labels[second].name
+    occurring = len(np.unique(a.codes.astype(np.int64) * b.n_levels + b.codes))
+    possible = a.n_levels * b.n_levels
+    if occurring == a.n_levels == b.n_levels:
+        return f"{name_a} and {name_b} group the rows alike"
+    if occurring == a.n_levels:
+        return f"{name_a} is nested in {name_b}"
+    if occurring == possible:
+        return f"{name_a} and {name_b} are fully crossed ({possible} combinations)"
+    return f"{name_a} and {name_b} are partially crossed ({occurring} of {possible} combinations occur)"
+
+
+def _size(design: Design) -> str:
+    q = sum(term.k * design.factors[term.factor].n_levels for term in design.terms)
+    n_theta = sum(term.n_theta for term in design.terms)
+    p = design.X.shape[1]
+    return (
+        f"To estimate: {_count(p, 'fixed effect')}, {_count(n_theta, 'covariance parameter')}, "
+        f"the residual variance; to predict: {_count(q, 'random effect')}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,301 @@
+"""From a formula and a frame to the matrices and labels of a model, and again for new data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
+
+from interlace.errors import DesignError, FormulaError
+from interlace.formula.bars import collect_bars
+from interlace.formula.coding import Coding, Terms, code_sides, parse_response, parse_terms, variables_of
+from interlace.formula.grammar import Bar, MixedFormula
+from interlace.formula.variables import Variable, as_environment, evaluate
+from interlace.frames.columns import Columns, as_frame, check_columns
+from interlace.frames.levels import FactorLabels, codes_of_new, factorise
+from interlace.frames.used_rows import Missing, aligned, complete_rows, row_vector, subset_rows
+
+from .from_arrays import design_from_arrays
+from .record import (
+    ONLY_INTERCEPT,
+    Block,
+    Design,
+    NewDesign,
+    Parts,
+    Rank,
+    TermLabels,
+    assemble,
+    offset_source,
+    random_block,
+)
+
+__all__ = [
+    "Design",
+    "FactorLabels",
+    "NewDesign",
+    "TermLabels",
+    "apply_design",
+    "build_design",
+    "design_from_arrays",
+    "random_columns",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+def build_design(
+    formula: MixedFormula,
+    data: Any,
+    *,
+    groups: Any = None,
+    random: str | Sequence[str] | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    missing: Missing = "drop",
+    rank: Rank = "drop",
+    eval_env: Any = None,
+) -> Design:
+    """Matrices and labels of a model given by a formula.
+
+    Parameters
+    ----------
+    formula : MixedFormula
+        From :func:`~interlace.formula.grammar.parse_formula`.
+    data : table
+        Anything :func:`~interlace.frames.columns.as_frame` takes.
+    groups : str, sequence of str, Series, frame or mapping of arrays, optional
+        Grouping factors that get a random intercept.
+    random : str or sequence of str, optional
+        Further random-effects terms.
+    weights, offset : str, Series or array, optional
+        Column, or one number per row of the data.  The offset adds to ``offset(...)`` terms.
+    subset : str, array or Series, optional
+        Rows to use; see :func:`~interlace.frames.used_rows.subset_rows`.
+    missing : {"drop", "raise", "none"}, default "drop"
+        What to do with rows in which a used column is missing; "none" means that there are none.
+    rank : {"drop", "error"}, default "drop"
+        What to do with dependent columns of X: the last of each dependent set goes, as in lme4.
+    eval_env : patsy.EvalEnvironment or mapping, optional
+        Names that are not in the data.
+
+    Returns
+    -------
+    Design
+        Rows in the order of the data.
+
+    Raises
+    ------
+    FormulaError, UnknownColumnError, DesignError, MissingValuesError, RankDeficiencyError
+        With what was seen, what was wanted and what to do.
+
+    Examples
+    --------
+    >>> from interlace.formula.grammar import parse_formula
+    >>> data = {"y": [1.0, 2.0, 4.0, 3.0, 5.0, 1.0], "x": [0, 1, 0, 1, 0, 1], "g": list("aabbcc")}
+    >>> design = build_design(parse_formula("y ~ x + (1 | g)"), data)
+    >>> design.xnames, design.factor_labels[0].levels.tolist()
+    (('Intercept', 'x'), ['a', 'b', 'c'])
+    """
+    if not formula.response:
+        raise FormulaError(f'the formula "{formula}" has no response; write it left of "~"')
+    env = as_environment(eval_env)
+    whole, names = _with_groups(as_frame(data), groups)
+    rows = subset_rows(whole, subset, env.namespace)
+    frame = whole if rows is None else whole.iloc[rows]
+    if len(frame) == 0:
+        raise DesignError("the data have no rows; wanted one per observation")
+    columns = Columns(frame)
+    bars = collect_bars(formula.random, frame.columns, groups=names, random=random, formula=str(formula))
+
+    sides = [parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars)]
+    variables = {code: evaluate(code, columns, env) for code in variables_of(sides)}
+    response = evaluate(parse_response(formula.response), columns, env)
+    offsets = [evaluate(text, columns, env) for text in formula.offsets]
+    coded = {name: factorise(frame[name]) for bar in bars for name in bar.factors}
+    w = row_vector(weights, "weights", columns, whole.index, rows)
+    o = row_vector(offset, "offset", columns, whole.index, rows)
+
+    evaluated = {v.expression.code: v for v in (*variables.values(), response, *offsets)}
+    absent = {code: variable.missing for code, variable in evaluated.items()}
+    absent |= {name: column.codes < 0 for name, column in coded.items()}
+    absent |= {what: np.isnan(v) for what, v in (("weights", w), ("offset", o)) if v is not None}
+    kept = complete_rows(absent, len(frame), missing)
+    n = len(frame) if kept is None else len(kept)
+
+    coding, X, blocks = _matrices(bars, sides, {c: v.take(kept) for c, v in variables.items()}, n)
+    parts = Parts(
+        y=_numbers(response.take(kept), "response"),
+        yname=response.expression.code,
+        X=X,
+        coding=coding,
+        blocks=blocks,
+        coded={name: column.take(kept) for name, column in coded.items()},
+        weights=_taken(w, kept),
+        offset=_sum([_taken(o, kept), *(_numbers(v.take(kept), "offset") for v in offsets)]),
+        index=frame.index if kept is None else frame.index[kept],
+        n_dropped=len(frame) - n,
+        formula=formula,
+        offsets=(*offset_source(offset), *(v.expression for v in offsets)),
+        positions=kept if rows is None else rows if kept is None else rows[kept],
+    )
+    return assemble(parts, rank=rank)
+
+
+def _with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with grouping columns that were given as arrays, and the entries of ``groups=``."""
+    if groups is None:
+        return frame, []
+    if isinstance(groups, str):
+        return frame, [groups]
+    if isinstance(groups, pd.Series):
+        groups = {groups.name or "group": groups}
+    elif isinstance(groups, np.ndarray | ExtensionArray) and groups.ndim == 1 and len(groups) == len(frame):
+        groups = {"group": groups}
+    if not isinstance(groups, Mapping | pd.DataFrame):
+        return frame, list(groups) if isinstance(groups, Iterable) else [groups]
+    new = {
+        str(name): aligned(column, "groups", frame.index) if isinstance(column, pd.Series) else column
+        for name, column in groups.items()
+    }
+    clash = [name for name in new if name in frame.columns and not _same(frame[name], new[name])]
+    if clash:
+        raise DesignError(f"groups= holds columns that the data have with other values: {clash}; rename them")
+    added = {name: column for name, column in new.items() if name not in frame.columns}
+    return (frame.assign(**added) if added else frame), list(new)
+
+
+def _same(column: pd.Series, values: Any) -> bool:
+    given = pd.Series(np.asarray(values, dtype=object), dtype=object)
+    return column.astype(object).reset_index(drop=True).equals(given)
+
+
+def _matrices(
+    bars: Sequence[Bar], sides: Sequence[Terms], variables: Mapping[str, Variable], n: int
+) -> tuple[Coding, FloatArray, list[Block]]:
+    """X and the columns of the bars; equal sides are coded once and intercepts not at all."""
+    wanted = list(dict.fromkeys([sides[0], *(terms for terms in sides[1:] if terms != ONLY_INTERCEPT)]))
+    made = dict(zip(wanted, code_sides(wanted, variables, n), strict=True))
+    blocks = [random_block(bar, made.get(terms), n) for bar, terms in zip(bars, sides[1:], strict=True)]
+    return *made[sides[0]], blocks
+
+
+def _numbers(variable: Variable, what: str) -> FloatArray:
+    code, values = variable.expression.code, variable.values
+    if isinstance(values, pd.Categorical):
+        kinds = list(values.categories[:3])
+        raise DesignError(f'the {what} "{code}" holds categories such as {kinds}; wanted numbers')
+    if values.shape[1] != 1:
+        raise DesignError(f'the {what} "{code}" has {values.shape[1]} columns; wanted one')
+    return np.array(values[:, 0])
+
+
+def _taken(vector: FloatArray | None, rows: IntArray | None) -> FloatArray | None:
+    if vector is None:
+        return None
+    return vector.copy() if rows is None else vector[rows]
+
+
+def _sum(vectors: Sequence[FloatArray | None]) -> FloatArray | None:
+    present = [vector for vector in vectors if vector is not None]
+    return np.sum(present, axis=0) if present else None
+
+
+# ---- new data --------------------------------------------------------------------------------
+
+
+def apply_design(design: Design, data: Any, *, factors: Collection[str] | None = None) -> NewDesign:
+    """Matrices for new rows, with columns, levels and remembered transformations of the fit.
+
+    Parameters
+    ----------
+    design : Design
+        That of the fit.
+    data : table
+        New rows, with the columns that the formula names.
+    factors : collection of str, optional
+        Grouping factors whose random effects are wanted; all of them by default.  The columns of
+        the others need not be there.
+
+    Returns
+    -------
+    NewDesign
+        Rows in the order of the data.
+
+    Raises
+    ------
+    UnknownColumnError
+        If a column is not there.
+    DesignError
+        If a categorical variable of the fixed effects has a new level.
+
+    Examples
+    --------
+    >>> from interlace.formula.grammar import parse_formula
+    >>> data = {"y": [1.0, 2.0, 4.0, 3.0, 5.0, 1.0], "x": [0, 1, 0, 1, 0, 1], "g": list("aabbcc")}
+    >>> design = build_design(parse_formula("y ~ x + (1 | g)"), data)
+    >>> new = apply_design(design, {"x": [5, 5], "g": ["b", "z"]})
+    >>> new.codes[0].tolist(), new.unseen
+    ([1, -1], (['z'],))
+    """
+    frame = as_frame(data)
+    columns = Columns(frame)
+    X = design.coding(columns)[:, list(design.kept_columns)]
+    offset = _sum([_new_numbers(source(columns)) for source in design.offsets])
+    wanted = [factors is None or labels.name in factors for labels in design.factor_labels]
+    found = [
+        _new_codes(labels, frame)
+        if asked
+        else (np.empty(0, dtype=np.intp), [], np.zeros(len(frame), dtype=bool))
+        for labels, asked in zip(design.factor_labels, wanted, strict=True)
+    ]
+    incomplete = np.any([missing for _, _, missing in found], axis=0)
+    if incomplete.any():
+        # No level to look up: the prediction must be NaN, also where X has no columns to say so.
+        offset = np.where(incomplete, np.nan, 0.0 if offset is None else offset)
+    Xi = tuple(
+        _raw_columns(labels, columns) if wanted[labels.factor] else np.empty((0, len(labels.columns)))
+        for labels in design.term_labels
+    )
+    codes = tuple(codes for codes, _, _ in found)
+    return NewDesign(X, Xi, codes, tuple(unseen for _, unseen, _ in found), offset, frame.index)
+
+
+def random_columns(design: Design, data: Any) -> tuple[FloatArray, ...]:
+    """Raw columns of every random-effects term for new rows, whatever their levels.
+
+    Parameters
+    ----------
+    design : Design
+        That of the fit.
+    data : table
+        New rows, with the columns that the terms' left sides name.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n, k)
+        In the order of the terms.
+    """
+    columns = Columns(as_frame(data))
+    return tuple(_raw_columns(labels, columns) for labels in design.term_labels)
+
+
+def _new_numbers(values: Any) -> FloatArray:
+    numbers = np.asarray(values, dtype=float)
+    return numbers.reshape(len(numbers))
+
+
+def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], NDArray[np.bool_]]:
+    check_columns(labels.columns, frame.columns)
+    return codes_of_new(labels, [frame[name] for name in labels.columns])
+
+
+def _raw_columns(labels: TermLabels, columns: Columns) -> FloatArray:
+    if labels.coding is None:
+        return np.ones((columns.n_rows, 1))
+    return np.asarray(labels.coding(columns))

@@ -1,0 +1,1 @@
+"""From text to coded columns; the only door to patsy."""

@@ -1,0 +1,1 @@
+"""Tables of every kind: columns, the rows that are used, levels of grouping factors."""

@@ -1,0 +1,210 @@
+"""The model as a distribution of the response: likelihood, its derivatives, draws."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.base.model import LikelihoodModel
+from statsmodels.tools.numdiff import approx_fprime, approx_hess
+
+from interlace import pls
+from interlace.design import Design
+from interlace.inference import relative_factors
+
+from .distribution import MarginalDistribution
+from .likelihood import Likelihood
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
+
+
+class MarginalModel(LikelihoodModel):
+    """What a linear mixed model says about the response once the random effects are integrated out.
+
+    Attributes
+    ----------
+    k_fe : int
+        Number of fixed effects.
+    """
+
+    k_fe: int
+
+    @property
+    def design(self) -> Design:
+        """The matrices and their labels."""
+        return self.data.design
+
+    def _present(self) -> Design:
+        if self.endog is None:
+            raise ValueError("the rows of the data are gone (remove_data was called); build the model again")
+        return self.design
+
+    def criterion(self, *, reml: bool = True, solver: Solver = "auto") -> pls.ProfiledCriterion:
+        """Profiled criterion of the model: a function of theta, lme4's deviance function.
+
+        Parameters
+        ----------
+        reml : bool, default True
+            REML criterion or deviance.
+        solver : {"auto", "cholmod", "blocked"}, default "auto"
+            Factorization.
+
+        Returns
+        -------
+        ProfiledCriterion
+            Call it with theta; ``gradient(theta)`` is exact.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> sleep = interlace.datasets.load_sleepstudy()
+        >>> model = interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> round(model.criterion(reml=False)([1.0, 0.0, 1.0]), 4)
+        1784.6423
+        """
+        design = self._present()
+        return pls.profiled_criterion(*design.arrays, **design.weighting, reml=reml, solver=solver)
+
+    def loglike(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> float:
+        """Log-likelihood of fixed effects and variance parameters.
+
+        Parameters
+        ----------
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances on the scale of the data: the space of
+            ``results.params``.
+        scale : float, optional
+            Residual variance; by default the one that maximises the likelihood at ``params``.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
+
+        Returns
+        -------
+        float
+            ``results.llf`` at ``results.params``; minus infinity outside the parameter space.
+        """
+        return self._likelihood(reml).loglike(np.asarray(params, dtype=float), scale)
+
+    def score(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
+        """Gradient of ``loglike`` by ``params``, by central differences.
+
+        Parameters
+        ----------
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances.
+        scale : float, optional
+            Residual variance; see ``loglike``.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
+
+        Returns
+        -------
+        ndarray of shape (k_params,)
+            Zero at the estimates of a regular fit; not finite on the boundary of the parameter space.
+        """
+        likelihood = self._likelihood(reml)
+        with np.errstate(invalid="ignore"):
+            return approx_fprime(
+                np.asarray(params, dtype=float), likelihood.loglike, args=(scale,), centered=True
+            )
+
+    def hessian(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
+        """Second derivatives of ``loglike`` by ``params``, by differences.
+
+        Parameters
+        ----------
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances.
+        scale : float, optional
+            Residual variance; see ``loglike``.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
+
+        Returns
+        -------
+        ndarray of shape (k_params, k_params)
+            Accurate to about five digits; not finite on the boundary of the parameter space.
+        """
+        likelihood = self._likelihood(reml)
+        with np.errstate(invalid="ignore"):
+            return approx_hess(np.asarray(params, dtype=float), likelihood.loglike, args=(scale,))
+
+    def information(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
+        """Observed information: minus ``hessian``.
+
+        Parameters
+        ----------
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances.
+        scale : float, optional
+            Residual variance; see ``loglike``.
+        reml : bool, default True
+            Restricted likelihood or likelihood.
+
+        Returns
+        -------
+        ndarray of shape (k_params, k_params)
+            Its inverse holds the sampling covariance of the estimates.
+        """
+        return -self.hessian(params, scale, reml=reml)
+
+    def _likelihood(self, reml: bool) -> Likelihood:
+        return Likelihood(self.criterion(reml=reml), tuple(term.k for term in self.design.terms))
+
+    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
+        """Compute the fixed part of the mean, without the offset.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, or all the parameters.
+        exog : array_like of shape (m, k_fe), optional
+            Fixed-effects model matrix; that of the model by default.
+
+        Returns
+        -------
+        ndarray
+            One value per row.
+        """
+        matrix = self._present().X if exog is None else np.asarray(exog, dtype=float)
+        return matrix @ np.asarray(params, dtype=float)[: self.k_fe]
+
+    def get_distribution(
+        self, params: ArrayLike, scale: float, exog: ArrayLike | None = None
+    ) -> MarginalDistribution:
+        """Distribution of the response when the random effects are drawn anew.
+
+        Parameters
+        ----------
+        params : array_like of shape (k_params,)
+            Fixed effects, then variances and covariances, as ``results.params``.
+        scale : float
+            Residual variance.
+        exog : array_like of shape (n, k_fe), optional
+            Fixed-effects model matrix for the rows of the model.
+
+        Returns
+        -------
+        MarginalDistribution
+            With ``mean()``, ``var()``, ``std()`` and ``rvs(size, rng=)``.
+
+        Raises
+        ------
+        ValueError
+            If a covariance matrix is not positive semidefinite.
+        """
+        design, natural = self._present(), np.asarray(params, dtype=float)
+        factors = relative_factors(natural[self.k_fe :], [term.k for term in design.terms], 1.0)
+        if factors is None:
+            raise ValueError("params hold a covariance matrix that is not positive semidefinite")
+        mean = self.predict(natural, exog)
+        return MarginalDistribution(
+            loc=mean if design.offset is None else mean + design.offset,
+            scale=float(scale),
+            weights=design.weights,
+            factors=design.factors,
+            terms=design.terms,
+            covariances=tuple(factor @ factor.T for factor in factors),
+        )

@@ -1,0 +1,598 @@
+"""The model as statsmodels spells it: a constructor, ``from_formula``, ``fit``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+from interlace import pls
+from interlace.design import Design, build_design, design_from_arrays
+from interlace.design.describe import describe
+from interlace.errors import DesignError, SingularFitWarning
+from interlace.formula.bars import bars_from_statsmodels, expand_bars
+from interlace.formula.grammar import Bar, parse_formula
+from interlace.formula.updating import updated
+from interlace.formula.variables import capture_environment
+from interlace.frames.columns import as_frame
+from interlace.inference import Ddf
+
+from .data import DesignData
+from .marginal import MarginalModel
+from .results import CrossedLMMResults
+from .wrapper import CrossedLMMResultsWrapper
+
+FloatArray = NDArray[np.float64]
+Missing: TypeAlias = Literal["drop", "raise", "none"]
+Rank: TypeAlias = Literal["drop", "error"]
+Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
+Likelihoods: TypeAlias = Literal["REML", "ML"]
+
+# Newton steps after which the search gives up; the bank's hardest model needs a third of them.
+MAXITER = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What `CrossedLMM.from_formula` was given beside formula and data, for an update of the model."""
+
+    weights: Any = None
+    offset: Any = None
+    subset: Any = None
+    missing: Missing = "drop"
+    rank: Rank = "drop"
+
+
+class CrossedLMM(MarginalModel):
+    """Linear mixed model with crossed, nested or partially crossed random effects.
+
+    Parameters
+    ----------
+    endog : array_like of shape (n,)
+        Response.
+    exog : array_like of shape (n, p), optional
+        Fixed-effects model matrix, taken as it is: add a constant yourself.
+    groups : array_like, Series, DataFrame or dict
+        Grouping factors, one per column. Each gets a random intercept, or the columns of ``exog_re``.
+    random : str or sequence of str, optional
+        Random-effects terms as lme4 writes them, such as ``"(1 + x | g)"``.
+    exog_re : array_like of shape (n, k), optional
+        Columns with random coefficients; those of every grouping factor are correlated.
+    weights : array_like of shape (n,), optional
+        The residual variance of row i is ``scale / weights[i]``.
+    offset : array_like of shape (n,), optional
+        Known part of the mean.
+    missing : {"none", "drop", "raise"}, default "none"
+        What to do about missing values; ``"none"`` refuses them.
+    rank : {"drop", "error"}, default "drop"
+        What to do about linearly dependent columns of ``exog``.
+    **unknown
+        Refused with a TypeError.
+
+    See Also
+    --------
+    CrossedLMM.from_formula : The same from a formula and a data frame.
+    interlace.fit : Formula, data and estimates in one call.
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1).
+
+    Examples
+    --------
+    >>> import interlace
+    >>> penicillin = interlace.datasets.load_penicillin()
+    >>> model = interlace.CrossedLMM.from_formula("diameter ~ 1", penicillin, groups=["plate", "sample"])
+    >>> print(model.fit().variance_components["plate"].__round__(4))
+    0.7169
+    """
+
+    def __init__(
+        self,
+        endog: ArrayLike,
+        exog: ArrayLike | None = None,
+        groups: Any = None,
+        random: str | Sequence[str] | None = None,
+        exog_re: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        missing: Missing = "none",
+        rank: Rank = "drop",
+        **unknown: object,
+    ) -> None:
+        _refuse_unknown("CrossedLMM", unknown)
+        design = design_from_arrays(
+            endog,
+            exog,
+            groups=groups,
+            random=random,
+            exog_re=exog_re,
+            weights=weights,
+            offset=offset,
+            missing=missing,
+            rank=rank,
+        )
+        self._adopt(design)
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: Any,
+        groups: Any = None,
+        random: str | Sequence[str] | None = None,
+        *,
+        re_formula: str | None = None,
+        vc_formula: Mapping[str, str] | None = None,
+        weights: Any = None,
+        offset: Any = None,
+        subset: Any = None,
+        missing: Missing = "drop",
+        rank: Rank = "drop",
+        eval_env: Any = 0,
+        **unknown: object,
+    ) -> CrossedLMM:
+        """Model from a formula and a data frame.
+
+        Parameters
+        ----------
+        formula : str
+            ``"y ~ x + (1 + x | g)"``: the fixed part as patsy reads it, random-effects terms as lme4
+            does. The terms may also be given by ``groups`` and ``random``.
+        data : DataFrame or dict of arrays
+            The columns; polars and pyarrow tables too. Never modified.
+        groups : str or sequence of str, optional
+            Grouping factors with a random intercept each; ``"a/b"`` and ``"a:b"`` as in lme4.
+        random : str or sequence of str, optional
+            Random-effects terms, ``"(1 + x | g)"``.
+        re_formula, vc_formula : optional
+            MixedLM's spelling, translated where a term means the same and refused where none does.
+        weights, offset : str or array_like, optional
+            Column name or values, see the class.
+        subset : array_like, optional
+            Rows to use: booleans or index labels.
+        missing : {"drop", "raise", "none"}, default "drop"
+            Rows with missing values in any column used are dropped, or refused.
+        rank : {"drop", "error"}, default "drop"
+            Linearly dependent columns of the fixed part are dropped with a warning, or refused.
+        eval_env : int, mapping or patsy environment, default 0
+            Where names that are no columns are looked up: so many frames above the caller; -1 for nowhere.
+        **unknown
+            Refused with a TypeError.
+
+        Returns
+        -------
+        CrossedLMM
+            Not fitted yet.
+
+        Raises
+        ------
+        FormulaError, DesignError
+            If the formula cannot be read, or the data do not give what it asks for.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> sleep = interlace.datasets.load_sleepstudy()
+        >>> interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep)
+        <CrossedLMM: Reaction ~ Days + (Days | Subject); 180 rows>
+        """
+        _refuse_unknown("CrossedLMM.from_formula", unknown)
+        parsed = parse_formula(formula)
+        if re_formula is not None or vc_formula is not None:
+            bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
+            groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
+        design = build_design(
+            parsed,
+            data,
+            groups=groups,
+            random=random,
+            weights=weights,
+            offset=offset,
+            subset=subset,
+            missing=missing,
+            rank=rank,
+            eval_env=_environment(eval_env),
+        )
+        model = cls.__new__(cls)
+        model._adopt(design, formula=formula, frame=data)
+        model.recipe = Recipe(weights=weights, offset=offset, subset=subset, missing=missing, rank=rank)
+        return model
+
+    def _adopt(self, design: Design, *, formula: str | None = None, frame: Any = None) -> None:
+        """Finish the construction: the design becomes statsmodels' data."""
+        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame)
+        self._init_keys: list[str] = []
+        self.recipe = Recipe()
+        if formula is not None:
+            self.formula = formula
+        self.nobs = len(design.y)
+        self.k_fe = design.X.shape[1]
+        self.k_params = len(self.data.param_names)
+        self.df_model = self.k_fe - self.k_constant
+        self.df_resid = self.nobs - self.k_fe
+
+    def _handle_data(self, _endog: Any, _exog: Any, *_checks: Any, **labels: Any) -> DesignData:
+        # The design has seen to missing values and dependent columns, and it holds endog and exog.
+        return DesignData(**labels)
+
+    def __repr__(self) -> str:
+        return f"<CrossedLMM: {self.formula_text}; {self.nobs} rows>"
+
+    @property
+    def formula_text(self) -> str:
+        """The formula with its random-effects terms, or the names of the columns."""
+        text = (
+            getattr(self, "formula", None)
+            or f"{self.endog_names} on {', '.join(self.exog_names) or 'nothing'}"
+        )
+        return " + ".join([text, *self._unwritten_bars()])
+
+    def _unwritten_bars(self) -> list[str]:
+        """Terms that ``groups=`` and ``random=`` brought, not the formula."""
+        raw = self.design.formula.random if self.design.formula else ()
+        written = {str(bar) for bar in expand_bars(raw)}
+        return [bar for bar in self._bars() if bar not in written]
+
+    def _bars(self) -> list[str]:
+        names = [labels.name for labels in self.design.factor_labels]
+        return [f"({labels.lhs} | {names[labels.factor]})" for labels in self.design.term_labels]
+
+    def describe(self) -> str:
+        """Say in words what will be fitted: terms, levels, crossed or nested, sizes.
+
+        Returns
+        -------
+        str
+            A few lines to print.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> pastes = interlace.datasets.load_pastes()
+        >>> print(interlace.CrossedLMM.from_formula("strength ~ 1 + (1 | batch/cask)", pastes).describe())
+        Response: strength, 60 rows
+        Fixed effects: Intercept
+        Random effects:
+          batch:cask: an intercept for each of 30 levels (2 rows each)
+          batch: an intercept for each of 10 levels (6 rows each)
+        Grouping factors:
+          batch:cask is nested in batch
+        To estimate: 1 fixed effect, 2 covariance parameters, the residual variance; to predict: 40 random
+        effects
+        """
+        return describe(self.design)
+
+    def term_columns(self) -> dict[str, list[int]]:
+        """Columns of ``exog`` that belong to each term of the formula.
+
+        Returns
+        -------
+        dict of str to list of int
+            In the model's order; without a formula every column is a term of its own.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> pastes = interlace.datasets.load_pastes()
+        >>> model = interlace.CrossedLMM.from_formula("strength ~ cask + (1 | batch)", pastes)
+        >>> model.term_columns()
+        {'Intercept': [0], 'cask': [1, 2]}
+        """
+        position = {name: j for j, name in enumerate(self.exog_names)}
+        columns = self.data.design_info.column_names
+        slices = self.data.design_info.term_name_slices
+        kept = {
+            term: [position[name] for name in columns[s] if name in position] for term, s in slices.items()
+        }
+        return {term: positions for term, positions in kept.items() if positions}
+
+    # ---- Fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        reml: bool = True,
+        start_params: ArrayLike | None = None,
+        method: Literal["newton"] | None = None,
+        maxiter: int | None = None,
+        disp: bool = False,
+        full_output: bool = True,
+        *,
+        solver: Solver = "auto",
+        ddf: Ddf = "satterthwaite",
+        **unknown: object,
+    ) -> CrossedLMMResultsWrapper:
+        """Estimate the model by restricted maximum likelihood (REML) or maximum likelihood.
+
+        Parameters
+        ----------
+        reml : bool, default True
+            REML or ML.
+        start_params : array_like of shape (n_theta,), optional
+            Covariance parameters to start from, relative to the residual standard deviation and in lme4's
+            order, as ``results.theta`` has them. The optimum does not depend on them.
+        method : "newton", optional
+            There is one method; the argument is here for statsmodels' sake.
+        maxiter : int, optional
+            Newton steps at most.
+        disp : bool, default False
+            Print one line per iteration.
+        full_output : bool, default True
+            Keep the path of the search in ``results.mle_retvals["allvecs"]``.
+        solver : {"auto", "cholmod", "blocked"}, default "auto"
+            Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
+        ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+            Degrees of freedom of the tables of the results where these are not told otherwise; "normal" tests
+            by the normal distribution, as MixedLM does.
+        **unknown
+            Refused with a TypeError.
+
+        Returns
+        -------
+        CrossedLMMResults
+            In statsmodels' wrapper, which labels arrays. The model itself is not changed.
+
+        Raises
+        ------
+        OptimizationError
+            If the likelihood has no maximum, for instance when the response has no residual variation.
+
+        Warns
+        -----
+        SingularFitWarning
+            Once, if a variance is estimated as 0 or a covariance matrix as singular: a correct answer.
+        ConvergenceWarning
+            If the optimum could not be certified.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> sleep = interlace.datasets.load_sleepstudy()
+        >>> result = interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep).fit()
+        >>> result.fe_params.round(3).to_dict()
+        {'Intercept': 251.405, 'Days': 10.467}
+        """
+        _refuse_unknown("fit", unknown)
+        check_choice("reml", reml, (True, False))
+        check_choice("method", method, (None, "newton"))
+        check_choice("ddf", ddf, get_args(Ddf))
+        check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        design = self._present()
+        pls_fit = pls.fit(
+            *design.arrays,
+            **design.weighting,
+            reml=bool(reml),
+            start=self._start(start_params),
+            solver=solver,
+            maxiter=MAXITER if maxiter is None else int(maxiter),
+            callback=_printer() if disp else None,
+        )
+        results = CrossedLMMResults(self, pls_fit, full_output=full_output)
+        results.ddf = ddf
+        _warn(results)
+        return CrossedLMMResultsWrapper(results)
+
+    def _start(self, start_params: ArrayLike | None) -> FloatArray | None:
+        if start_params is None:
+            return None
+        theta = np.asarray(start_params, dtype=float)
+        size = sum(term.n_theta for term in self.design.terms)
+        if theta.shape != (size,) or not np.isfinite(theta).all():
+            raise ValueError(
+                f"start_params has shape {theta.shape}; give {size} finite numbers, the lower triangles of "
+                "the relative covariance factors column by column, as results.theta has them"
+            )
+        return theta
+
+    # ---- The same model for other data ------------------------------------------------------------
+
+    def present_design(self) -> Design:
+        """The design with its rows; refused when they are gone."""
+        return self._present()
+
+    def results_of(self, pls_fit: pls.PLSFit, ddf: Ddf = "satterthwaite") -> CrossedLMMResultsWrapper:
+        """Results of a fit that was made elsewhere, without its warnings."""
+        results = CrossedLMMResults(self, pls_fit)
+        results.ddf = ddf
+        return CrossedLMMResultsWrapper(results)
+
+    def with_design(self, design: Design) -> CrossedLMM:
+        """The same formula on another design; the frame is not kept, for it does not belong to it."""
+        model = type(self).__new__(type(self))
+        model._adopt(design, formula=getattr(self, "formula", None))
+        return model
+
+    def with_response(self, y: FloatArray, name: str) -> CrossedLMM:
+        """The same design with another response, shape (n,)."""
+        model = copy(self)
+        model.data = self.data.with_response(replace(self.design, y=y, yname=name))
+        model.endog = y
+        return model
+
+    def updated(
+        self, formula: str | None, data: Any = None, *, eval_env: Any = 0, **changes: Any
+    ) -> tuple[CrossedLMM, dict[str, Any]]:
+        """The model with another formula, data or options; and the keywords that are those of `fit`.
+
+        Parameters
+        ----------
+        formula : str or None
+            In terms of this model's, see `interlace.formula.updating.updated`.
+        data : DataFrame or dict of arrays, optional
+            Other data.
+        eval_env : int, mapping or patsy environment, default 0
+            Where names that are no columns are looked up.
+        **changes
+            Keywords of ``from_formula`` and of ``fit`` that differ.
+
+        Returns
+        -------
+        model : CrossedLMM
+        options : dict
+        """
+        old, frame = self.design.formula, self.data.frame if data is None else data
+        if old is None:
+            raise DesignError("the model was built from arrays and has no formula to update; build another")
+        if frame is None:
+            raise DesignError(
+                "the model does not keep the data that its formula was evaluated in (they were removed, or "
+                "the response was replaced); give data="
+            )
+        options = {name: changes.pop(name) for name in FIT_OPTIONS if name in changes}
+        recipe = replace(self.recipe, **_known(changes))
+        bars = [
+            Bar(labels.lhs, self.design.factor_labels[labels.factor].columns)
+            for labels in self.design.term_labels
+        ]
+        new = updated(old, bars, ". ~ ." if formula is None else formula)
+        model = type(self).__new__(type(self))
+        design = build_design(new, frame, eval_env=_environment(eval_env), **vars(recipe))
+        model._adopt(design, formula=str(new), frame=frame)
+        model.recipe = recipe
+        return model, options
+
+    def without_frame(self) -> CrossedLMM:
+        """The same model without the data that the formula was evaluated in."""
+        model = copy(self)
+        model.data = self.data.with_response(self.design)
+        return model
+
+    # ---- Storage --------------------------------------------------------------------------------
+
+    def without_rows(self) -> CrossedLMM:
+        """Model without the frame and the arrays with one entry per row; it still predicts.
+
+        Returns
+        -------
+        CrossedLMM
+            A new model; this one is not changed.
+        """
+        emptied = copy(self)
+        emptied.data = copy(self.data)
+        emptied.data.without_rows()
+        emptied.endog = emptied.exog = None
+        emptied.recipe = Recipe(missing=self.recipe.missing, rank=self.recipe.rank)
+        return emptied
+
+
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    groups: Any = None,
+    random: str | Sequence[str] | None = None,
+    method: Likelihoods = "REML",
+    eval_env: Any = 0,
+    **options: Any,
+) -> CrossedLMMResultsWrapper:
+    """Fit a linear mixed model in one call.
+
+    Parameters
+    ----------
+    formula : str
+        ``"y ~ x + (1 + x | g)"``.
+    data : DataFrame or dict of arrays
+        The columns.
+    groups, random : str or sequence of str, optional
+        Random-effects terms outside the formula, see :meth:`CrossedLMM.from_formula`.
+    method : {"REML", "ML"}, default "REML"
+        Restricted maximum likelihood or maximum likelihood.
+    eval_env : int, mapping or patsy environment, default 0
+        Where names that are no columns are looked up, see :meth:`CrossedLMM.from_formula`.
+    **options
+        Any other keyword of :meth:`CrossedLMM.from_formula` and of :meth:`CrossedLMM.fit` (but for ``reml``).
+
+    Returns
+    -------
+    CrossedLMMResults
+        In statsmodels' wrapper.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> penicillin = interlace.datasets.load_penicillin()
+    >>> interlace.fit("diameter ~ 1", penicillin, groups=["plate", "sample"])
+    <CrossedLMMResults REML: diameter, 144 rows, groups plate 24, sample 6; -2 log-likelihood 330.8606;
+    regular>
+    """
+    check_choice("method", method, ("REML", "ML"))
+    for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
+    above = eval_env + 1 if isinstance(eval_env, int) and eval_env >= 0 else eval_env
+    _refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
+    model = CrossedLMM.from_formula(formula, data, groups=groups, random=random, eval_env=above, **options)
+    return model.fit(reml=method == "REML", **for_fit)
+
+
+FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf")
+FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "missing", "rank")
+
+
+def _environment(eval_env: Any) -> Any:
+    """Names that the caller of :meth:`CrossedLMM.from_formula`, or of a function above it, sees."""
+    if not isinstance(eval_env, int):
+        return eval_env
+    # Between here and the caller lies from_formula.
+    return None if eval_env < 0 else capture_environment(eval_env + 2)
+
+
+def _known(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes to a recipe; anything else is refused."""
+    offered = [field.name for field in fields(Recipe)]
+    _refuse_unknown("update", {name: None for name in changes if name not in offered})
+    return changes
+
+
+def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise TypeError(
+            f"{where} does not know the keyword(s) {names}; see its documentation for those it does"
+        )
+
+
+def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
+    """Refuse a value that a keyword does not offer."""
+    if given not in choices:
+        offered = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{keyword}={given!r} is not offered; give {offered}")
+
+
+def _printer() -> Callable[[Any], None]:
+    """Make a callback that prints one line per iteration."""
+    count = 0
+
+    def show(iteration: Any) -> None:
+        nonlocal count
+        print(
+            f"iteration {count:3d}: -2 log-likelihood {iteration.objective:.6f}, "
+            f"gradient {iteration.gradient_norm:.1e}, still to gain {iteration.expected_decrease:.1e}"
+        )
+        count += 1
+
+    return show
+
+
+def _warn(results: CrossedLMMResults) -> None:
+    if results.is_singular:
+        message = (
+            f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
+            "likelihood; if the variation is known to exist, the data say little about it."
+        )
+        warnings.warn(message, SingularFitWarning, stacklevel=_callers_level())
+    if not results.converged:
+        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """Count the frames from :func:`_warn` to the first one outside this module."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+        level, frame = level + 1, frame.f_back
+    return level

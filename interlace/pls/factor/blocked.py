@@ -1,0 +1,409 @@
+"""Factorization of crossed designs: the largest factor by blocks, the rest as one dense matrix.
+
+With ``G = A22 - A21 H A12`` and ``H = Lambda1 M11^-1 Lambda1'`` the Schur complement of M is
+``S = Lambda2' G Lambda2 + I``.  G holds the cross-products after the first factor has been
+absorbed into the covariance of the response: everything about the other factors follows from
+it, and nothing cancels when a variance is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import linalg, sparse
+
+from interlace.errors import NotPositiveDefiniteError
+from interlace.pls.matrices.crossproducts import CrossProducts
+from interlace.pls.matrices.relcov import Layout, axes
+from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
+from interlace.pls.matrices.triangular import symmetric_from_lower
+
+from .nested import absorbed, diagonal_blocks
+from .schur import WeightedGram, by_popularity
+
+# Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
+DENSE_SHARE = 0.2
+# Dense whatever the share, below this many elements.
+DENSE_SIZE = 250_000
+# I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
+SMALL_PIVOT = 1e-4
+# Columns from which on an inverse in single precision pays. It is right to some five digits where the pivots
+# of L differ no more than so many times, and what a level says of its effects is no less than this, relative
+# to what their variances say: I - S^-1 cancels.
+WORTH_ROUNDING = 300
+STEEP = 100.0
+FAINT = 0.1
+# Stands for a matrix that is not there.
+NOTHING: FloatArray = np.empty((0, 0))
+# Elements of dense blocks between the first factor and the rest held at a time.
+PORTION = 4_000_000
+
+
+class BlockedFactorization:
+    """Block elimination of factor 0, dense Cholesky of the Schur complement of the others.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        Cross-products, the factor with most columns first.
+    layout : Layout
+        Columns of Z.
+    """
+
+    solver = "blocked"
+
+    def __init__(self, cp: CrossProducts, layout: Layout) -> None:
+        self.layout = layout
+        self._rest = Layout(layout.n_levels[1:], layout.K[1:])
+        first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
+        self._A11 = diagonal_blocks(cp.A, layout, 0)
+        A22, between = cp.A[rest, rest], cp.A[first, rest]
+        diagonal = cp.A.diagonal()[rest]
+        self._said = [float(diagonal[own].mean()) for own in self._rest.slices]
+        self._order = np.arange(self._rest.q)  # order in which this class keeps the other factors' columns
+        size = between.shape[0] * between.shape[1]
+        few = not isinstance(between, np.ndarray) and between.nnz < DENSE_SHARE * size
+        if few and size > DENSE_SIZE and layout.K[0] == 1:
+            if max(self._rest.K) == 1:
+                self._order = by_popularity(between)
+            self._first: _First = _SparseScalar(between[:, self._order])
+        elif few and size > DENSE_SIZE:
+            self._first = _SparseVector(between, layout.K[0])
+        else:
+            self._first = _Dense(_dense(between), layout.K[0])
+        if isinstance(self._first, _SparseScalar) and self._rest.K == (1,):
+            # all there is: levels of one factor never meet
+            self._A22 = np.asarray(A22.diagonal())[self._order]
+        else:
+            self._A22 = _dense(A22[self._order][:, self._order]).T  # symmetric: Fortran order without a copy
+        self._place = np.argsort(self._order)
+
+    def update(self, Lambda: Sequence[FloatArray]) -> None:
+        """Absorb the first factor, factorise the Schur complement of the others."""
+        self._Lambda = list(Lambda)
+        self._H, self._logdet = absorbed(self._A11, Lambda[0])
+        K = self.layout.K[0]
+        self._left = 1.0 - self._A11 * self._H if K == 1 else np.eye(K) - self._A11 @ self._H
+        self._scale: FloatArray | None = None
+        if max(self._rest.K) == 1:
+            self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
+        # As large as what takes their place: let go of them first.
+        self._L, self._T = NOTHING, NOTHING
+        S = self._two_sided(self._first.absorb(self._A22, self._H, self._left))
+        S.flat[:: S.shape[0] + 1] += 1.0
+        self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
+        if info:
+            raise NotPositiveDefiniteError("the Schur complement is not positive definite in floating point.")
+        self._logdet += 2.0 * float(np.log(np.diagonal(self._L)).sum())
+
+    def _two_sided(self, G: FloatArray) -> FloatArray:
+        """Lambda2' G Lambda2, lower triangle, in Fortran order; may overwrite G."""
+        if self._scale is not None:
+            G *= self._scale
+            G *= self._scale[:, None]
+            return np.asfortranarray(G)
+        if not self._first.wants_full:  # of such a G only the lower triangle is true
+            G = symmetric_from_lower(np.tril(G))
+        half = self._Lambda2(G, transpose=True)
+        return np.asfortranarray(self._Lambda2(half.T, transpose=True))
+
+    def _Lambda2(self, B: FloatArray, *, transpose: bool = False) -> FloatArray:
+        """Lambda2 B or Lambda2' B; one block per factor, the same for each of its levels."""
+        if self._scale is not None:
+            return np.asarray(self._scale[:, None] * B)
+        out = np.empty(B.shape)
+        for own, K, block in zip(self._rest.slices, self._rest.K, self._Lambda[1:], strict=True):
+            left = block.T if transpose else block
+            out[own] = (left @ B[own].reshape(-1, K, B.shape[1])).reshape(-1, B.shape[1])
+        return out
+
+    def logdet(self) -> float:
+        """log |M|."""
+        return self._logdet
+
+    def conditional(self, B: FloatArray) -> FloatArray:
+        """T B."""
+        q1 = self.layout.starts[1]
+        H = self._H
+        b1 = B[:q1]
+        x1 = _by_block(H, b1)
+        x2 = self._T22_times(B[q1:][self._order] - self._first.transpose_times(x1))
+        x1 = _by_block(H, b1 - self._first.times(x2))
+        return np.concatenate([x1, x2[self._place]])
+
+    def _T22_times(self, B: FloatArray) -> FloatArray:
+        """Lambda2 S^-1 Lambda2' B, by solving as long as the inverse has not taken the factor's place."""
+        if not self._T.size:
+            return self._Lambda2(_solve(self._L, self._Lambda2(B, transpose=True)))
+        if self._scale is None:
+            return np.asarray(self._T @ B)
+        return np.asarray(linalg.blas.dsymm(1.0, self._T, B, lower=1))
+
+    def _T22(self) -> FloatArray:
+        """Lambda2 S^-1 Lambda2', in full; if all blocks are scalars its lower triangle, zeros above."""
+        if not self._T.size:
+            inverse, _ = linalg.lapack.dpotri(self._L, lower=1, overwrite_c=1)
+            self._L = NOTHING  # overwritten
+            self._T = self._between_Lambda2(inverse)
+        return self._T
+
+    def _between_Lambda2(self, inverse: FloatArray) -> FloatArray:
+        """Lambda2 S^-1 Lambda2' from the lower triangle of S^-1, which it may overwrite."""
+        if self._scale is None:
+            half = self._Lambda2(symmetric_from_lower(inverse))
+            return self._Lambda2(half.T)
+        inverse *= self._scale
+        inverse *= self._scale[:, None]
+        return np.asarray(inverse)
+
+    def conditional_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of T."""
+        T22 = self._full(self._T22())
+        Q = self._first.quadratic_blocks(T22)
+        first = self._H + self._H @ Q @ self._H
+        return [first, *(self._own_blocks(T22, i) for i in range(len(self._rest.K)))]
+
+    def _own_blocks(self, matrix: FloatArray, i: int) -> FloatArray:
+        """Diagonal blocks of factor i of the others, (n_levels, K, K)."""
+        own, levels, K = self._rest.slices[i], self._rest.n_levels[i], self._rest.K[i]
+        if K == 1:
+            return np.asarray(np.diagonal(matrix)[self._place[own], None, None])
+        at = np.arange(levels)
+        return np.asarray(matrix[own, own].reshape(levels, K, levels, K)[at, :, at])
+
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
+        if f > g:
+            return self.conditional_pairs(g, f, other, level).transpose(0, 2, 1)
+        if g == 0:
+            return self.conditional_blocks()[0][level]
+        K, T22 = self.layout.K, self._full(self._T22())
+        columns = self._place[self._rest.slices[g - 1]]
+        if f > 0:
+            square = T22[np.ix_(self._place[self._rest.slices[f - 1]], columns)]
+            return square.reshape(self.layout.n_levels[f], K[f], -1, K[g])[level, :, other]
+        blocks = np.empty((len(level), K[0], K[g]))
+        order = np.argsort(level, kind="stable")
+        step = max(1, PORTION // (K[0] * len(T22)))
+        for start in range(0, self.layout.n_levels[0], step):
+            own = order[slice(*np.searchsorted(level, (start, start + step), sorter=order))]
+            rows = np.arange(start, min(start + step, self.layout.n_levels[0]))
+            T12 = self._between(rows, T22[:, columns]).reshape(len(rows), K[0], -1, K[g])
+            blocks[own] = T12[level[own] - start, :, other[own]]
+        return blocks
+
+    def _between(self, levels: IntArray, T22: FloatArray) -> FloatArray:
+        """Rows of T12 = -H A12 T22 for some levels of the first factor, all K of each."""
+        K = self.layout.K[0]
+        rows = self._first.A12[(levels[:, None] * K + np.arange(K)).ravel()]
+        return np.asarray(-_by_block(self._H[levels], np.asarray(rows @ T22)))
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        """T among some columns of Z, in increasing order, (c, c)."""
+        q1, K = self.layout.starts[1], self.layout.K[0]
+        at = int(np.searchsorted(columns, q1))  # columns of the first factor come first
+        levels = np.unique(columns[:at] // K)
+        own = np.searchsorted(levels, columns[:at] // K) * K + columns[:at] % K
+        rest = self._place[columns[at:] - q1]
+        T22 = self._full(self._T22())
+        T12 = self._between(levels, T22)
+        T11 = self._among_first(levels, T12)
+        if len(own) < len(T11):
+            T11, T12 = T11[own[:, None], own], T12[own]
+        T = np.empty((len(columns),) * 2)
+        T[:at, :at] = T11
+        T[:at, at:] = T12[:, rest]
+        T[at:, :at] = T[:at, at:].T
+        T[at:, at:] = T22[rest[:, None], rest]
+        return T
+
+    def _among_first(self, levels: IntArray, T12: FloatArray) -> FloatArray:
+        """T11 = H + H A12 T22 A21 H = H - H A12 T21 among some levels of the first factor."""
+        K = self.layout.K[0]
+        rows = self._first.A12[(levels[:, None] * K + np.arange(K)).ravel()]
+        T11 = -_by_block(self._H[levels], np.asarray(rows @ T12.T))
+        at = np.arange(len(levels))
+        T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
+        return T11
+
+    def with_products(self, cp: CrossProducts) -> BlockedFactorization:
+        """The same factorization for cross-products of other rows."""
+        return BlockedFactorization(cp, self.layout)
+
+    def _full(self, T22: FloatArray) -> FloatArray:
+        return T22 if self._scale is None else symmetric_from_lower(T22)
+
+    def information(self) -> list[FloatArray]:
+        """Sums of the diagonal blocks of Z' V0^-1 Z."""
+        return self._information(self._T22())
+
+    def rough_information(self) -> list[FloatArray] | None:
+        """The same from an inverse in single precision, where that is quicker and right to some digits."""
+        if len(self._L) < WORTH_ROUNDING:  # among others: the inverse has taken the place of L
+            return None
+        pivots, blocks = np.diagonal(self._L), zip(self._Lambda[1:], self._said, strict=True)
+        faintest = min(axes(Lambda)[1][-1] ** 2 * said for Lambda, said in blocks)
+        if pivots.max() > STEEP * pivots.min() or faintest < FAINT:
+            return None
+        return self._information(self._rough_T22())
+
+    def _rough_T22(self) -> FloatArray:
+        inverse, _ = linalg.lapack.spotri(self._L.astype(np.float32), lower=1, overwrite_c=1)
+        return np.asarray(self._between_Lambda2(inverse).astype(np.float64, copy=False))
+
+    def _information(self, T22: FloatArray) -> list[FloatArray]:
+        full = self._full(T22) if self._first.wants_full else T22
+        first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(full)
+        return [first, *(self._rest_information(i, T22) for i in range(len(self._rest.K)))]
+
+    def _rest_information(self, i: int, T22: FloatArray) -> FloatArray:
+        levels, K, Lambda = self._rest.n_levels[i], self._rest.K[i], self._Lambda[i + 1]
+        if K == 1 and abs(Lambda[0, 0]) > SMALL_PIVOT:
+            T = np.diagonal(T22)[self._place[self._rest.slices[i]]].sum()
+            return np.asarray((levels - T / Lambda**2) / Lambda**2)
+        if K > 1 and axes(Lambda)[1][-1] > SMALL_PIVOT:
+            T = self._own_blocks(T22, i).sum(axis=0)
+            inverse = np.linalg.inv(Lambda)
+            return np.asarray(inverse.T @ (levels * np.eye(K) - inverse @ T @ inverse.T) @ inverse)
+        # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.
+        G = symmetric_from_lower(np.tril(self._first.absorb(self._A22, self._H, self._left)))
+        own = G[:, self._place[self._rest.slices[i]]]
+        seen = own.reshape(-1, K).T @ self._T22_times(own).reshape(-1, K)
+        return np.asarray(self._own_blocks(G, i).sum(axis=0) - seen)
+
+
+class _First:
+    """The blocks A12 between the first factor and the rest, and what is done with them."""
+
+    A12: FloatArray | SparseArray
+    wants_full = True  # whether `quadratic_sum` reads both triangles of T22
+
+    def times(self, x2: FloatArray) -> FloatArray:
+        """A12 x2."""
+        return np.asarray(self.A12 @ x2)
+
+    def transpose_times(self, x1: FloatArray) -> FloatArray:
+        """A12' x1."""
+        return np.asarray(self.A12.T @ x1)
+
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H`` is for `quadratic_sum`.
+
+        A22 may be given by its diagonal.
+        """
+        raise NotImplementedError
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        """Diagonal blocks of A12 T22 A21, (n_levels, K, K)."""
+        raise NotImplementedError
+
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        """Sum over levels of left_l [A12 T22 A21]_ll left_l', (K, K)."""
+        raise NotImplementedError
+
+
+class _Dense(_First):
+    """A12 as a full matrix: few or mostly filled cells."""
+
+    def __init__(self, A12: FloatArray, K: int) -> None:
+        self.A12 = np.ascontiguousarray(A12)
+        self._blocks = self.A12.reshape(-1, K, A12.shape[1])
+
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        self._left = left
+        return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, _by_block(H, self.A12).T, trans_b=1))
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        # A12 T22 as the transpose of a product in Fortran order; T22 is symmetric.
+        seen = linalg.blas.dgemm(1.0, T22.T, self.A12.T).T
+        return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
+
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)
+        return np.asarray(blocks.sum(axis=0))
+
+
+class _SparseScalar(_First):
+    """A12 sparse, one column per level of the first factor."""
+
+    wants_full = False
+
+    def __init__(self, A12: SparseArray) -> None:
+        self.A12 = A12
+        self._gram = WeightedGram(A12)
+
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        self._left = left
+        removed = self._gram(H[:, 0, 0])
+        if A22.ndim == 2:
+            return np.asarray(np.subtract(A22, removed, out=removed))
+        np.negative(removed, out=removed)
+        removed.flat[:: len(A22) + 1] += A22
+        return np.asarray(removed)
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
+
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        return np.array([[self._gram.inner(self._left[:, 0, 0] ** 2, T22)]])
+
+
+class _SparseVector(_First):
+    """A12 sparse, several columns per level of the first factor."""
+
+    def __init__(self, A12: SparseArray, K: int) -> None:
+        self.A12, self._K = A12, K
+
+    def _by_block(self, blocks: FloatArray) -> SparseArray:
+        n = len(blocks)
+        diagonal = sparse.bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(n * self._K,) * 2)
+        return diagonal.tocsr() @ self.A12
+
+    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        self._left = left
+        return np.asarray(A22 - (self.A12.T @ self._by_block(H)).toarray())
+
+    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        K = self._K
+        blocks = np.empty((self.A12.shape[0] // K, K, K))
+        for a in range(K):
+            for b in range(a + 1):
+                blocks[:, a, b] = blocks[:, b, a] = _row_quadratics(self.A12[a::K], self.A12[b::K], T22)
+        return blocks
+
+    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        K, rows = self._K, self._by_block(self._left)
+        total = np.empty((K, K))
+        for a in range(K):
+            for b in range(a + 1):
+                gram = (rows[a::K].T @ rows[b::K]).tocoo()
+                total[a, b] = total[b, a] = gram.data @ T22[gram.coords]
+        return total
+
+
+def _row_quadratics(A: SparseArray, B: SparseArray, T: FloatArray) -> FloatArray:
+    """a_l' T b_l for the rows of two sparse matrices, in blocks of rows that fit the cache."""
+    out = np.empty(A.shape[0])
+    step = max(1, 4_000_000 // T.shape[0])
+    for start in range(0, A.shape[0], step):
+        rows = slice(start, start + step)
+        out[rows] = B[rows].multiply(A[rows] @ T).sum(axis=1)
+    return out
+
+
+def _by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
+    """Block-diagonal matrix times B."""
+    n, K, _ = blocks.shape
+    if K == 1:
+        return np.asarray(blocks[:, 0] * B)
+    return np.asarray((blocks @ B.reshape(n, K, B.shape[1])).reshape(B.shape))
+
+
+def _solve(L: FloatArray, B: FloatArray) -> FloatArray:
+    solution, _ = linalg.lapack.dpotrs(L, B, lower=1)
+    return np.asarray(solution)
+
+
+def _dense(A: FloatArray | SparseArray) -> FloatArray:
+    return A if isinstance(A, np.ndarray) else np.asarray(A.toarray())

@@ -1,0 +1,344 @@
+"""Factorization of any design by CHOLMOD; the only importer of scikit-sparse.
+
+One symbolic analysis, then a numeric refactorisation per evaluation.  scikit-sparse has two
+generations of interface, 0.4 and 0.5; everything that differs between them is in `_Analysis04`
+and `_Analysis05`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from interlace.errors import NotPositiveDefiniteError
+from interlace.pls.matrices.crossproducts import CrossProducts
+from interlace.pls.matrices.relcov import Layout
+from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
+
+from .nested import solved_among
+from .selinv import SelectedInverse
+
+# Variance, relative to that of a level's mean, from which on I - M^-1 keeps eleven digits.
+SMALL_SHARE = 1e-5
+# Seconds of a floating-point operation of CHOLMOD's, on the scale of `selinv.DENSE_FLOP`.
+SPARSE_FLOP = 1e-10
+
+
+def _load() -> ModuleType | None:
+    try:
+        return importlib.import_module("sksparse.cholmod")
+    except ImportError:
+        return None
+
+
+def available() -> bool:
+    """Whether scikit-sparse can be imported."""
+    return _load() is not None
+
+
+class _Analysis(Protocol):
+    """What is used of a CHOLMOD factor ``L L' = M[perm][:, perm]``."""
+
+    perm: IntArray
+
+    def refactor(self, M: SparseArray) -> None: ...
+    def solve(self, B: FloatArray) -> FloatArray: ...
+    def L(self) -> SparseArray: ...
+
+
+class _Analysis04:
+    """scikit-sparse 0.4: ``analyze`` gives a Factor that is refactorised in place."""
+
+    def __init__(self, module: ModuleType, M: SparseArray) -> None:
+        self._module = module
+        self._factor = module.analyze(_matrix(M))
+        self.perm = np.asarray(self._factor.P(), dtype=np.intp)
+
+    def refactor(self, M: SparseArray) -> None:
+        try:
+            self._factor.cholesky_inplace(_matrix(M))
+            # A simplicial factor is an LDL' until L is asked for, and indefinite ones pass as such.
+            self._L = sparse.csc_array(self._factor.L())
+        except self._module.CholmodNotPositiveDefiniteError as error:
+            raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
+
+    def solve(self, B: FloatArray) -> FloatArray:
+        return np.asarray(self._factor.solve_A(B))
+
+    def L(self) -> SparseArray:
+        return self._L
+
+
+class _Analysis05:
+    """scikit-sparse 0.5: a symbolic CholeskyFactor.
+
+    ``factorize`` leaves a factor simplicial for good, so the symbolic object stays pristine and each
+    evaluation factorises a copy of it.
+    """
+
+    def __init__(self, module: ModuleType, M: SparseArray) -> None:
+        self._module = module
+        self._symbolic = module.CholeskyFactor(_matrix(M), lower=True)
+        self._factor = self._symbolic
+        self.perm = np.asarray(self._symbolic.get_perm(), dtype=np.intp)
+
+    def refactor(self, M: SparseArray) -> None:
+        self._factor = self._symbolic.copy()
+        try:
+            self._factor.factorize(_matrix(M), ldl=False)
+        except self._module.CholmodNotPositiveDefiniteError as error:
+            raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
+
+    def solve(self, B: FloatArray) -> FloatArray:
+        with warnings.catch_warnings():
+            # M >= I is regular by construction, however large its largest pivot is.
+            warnings.simplefilter("ignore", self._module.CholmodWarning)
+            return np.asarray(self._factor.solve(B, system="A"))
+
+    def L(self) -> SparseArray:
+        # A copy of the view: its property L would drop the entries that vanish with Lambda, and
+        # with them the pattern that the plan of the selected inverse relies on.
+        return sparse.csc_array(self._factor.factor, copy=True)
+
+
+def _analyze(M: SparseArray) -> _Analysis:
+    module = _load()
+    if module is None:
+        raise ValueError(
+            'solver="cholmod" needs scikit-sparse, which is not installed. '
+            'Install it (pip install "interlace[cholmod]"), or use solver="auto" or "blocked".'
+        )
+    return _Analysis05(module, M) if hasattr(module, "CholeskyFactor") else _Analysis04(module, M)
+
+
+def _matrix(M: SparseArray) -> SparseArray:
+    """scikit-sparse checks for the older class, and warns about any other."""
+    return sparse.csc_matrix((M.data, M.indices, M.indptr), shape=M.shape)
+
+
+class CholmodFactorization:
+    """Sparse Cholesky factorization of the whole of ``Lambda' A Lambda + I``.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        Cross-products.
+    layout : Layout
+        Columns of Z.
+
+    Raises
+    ------
+    ValueError
+        If scikit-sparse is not installed.
+    """
+
+    solver = "cholmod"
+
+    def __init__(self, cp: CrossProducts, layout: Layout) -> None:
+        self.layout = layout
+        self._cp = cp
+        self._rows_per_level = [cp.n / levels for levels in layout.n_levels]
+        self._pairs, self._M = _block_pattern(sparse.csc_array(cp.A), layout)
+        self._identity = [np.eye(K) for K in layout.K]
+        self._fill(self._identity)
+        self._analysis = _analyze(self._M)
+        self._analysis.refactor(self._M)
+        L = self._analysis.L()
+        L.sort_indices()
+        self._plan = SelectedInverse(L)
+        self._column_counts = np.diff(L.indptr)
+        self._inverse_perm = np.empty(layout.q, dtype=np.intp)
+        self._inverse_perm[self._analysis.perm] = np.arange(layout.q)
+        self._own = [self._diagonal_positions(f) for f in range(len(layout.K))]
+
+    def __reduce__(self) -> tuple[type, tuple[CrossProducts, Layout]]:
+        """Store the matrix, not CHOLMOD's factor of it: the reader analyses anew, then calls `update`."""
+        return type(self), (self._cp, self.layout)
+
+    def predicted_seconds(self) -> float:
+        """Time of a factorization and selected inverse on common hardware, to compare with a dense one."""
+        flops = float((self._column_counts.astype(float) ** 2).sum())
+        return flops * SPARSE_FLOP + self._plan.seconds
+
+    def _diagonal_positions(self, f: int) -> IntArray:
+        """Where the selected inverse holds the diagonal blocks of factor f, (n_levels, K, K)."""
+        levels = np.arange(self.layout.n_levels[f])
+        return self._pair_positions(f, f, levels, levels)
+
+    def _pair_positions(self, f: int, g: int, level: IntArray, other: IntArray) -> IntArray:
+        """Where it holds the blocks between pairs of levels, (pairs, K_f, K_g)."""
+        layout, at = self.layout, self._inverse_perm
+        rows = at[layout.starts[f] + level[:, None] * layout.K[f] + np.arange(layout.K[f])]
+        cols = at[layout.starts[g] + other[:, None] * layout.K[g] + np.arange(layout.K[g])]
+        return self._plan.entries(rows[:, :, None], cols[:, None, :])
+
+    def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
+        """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
+        blocks = self._plan(self._factor())[self._pair_positions(f, g, level, other)]
+        return np.asarray(self._Lambda[f] @ blocks @ self._Lambda[g].T)
+
+    def conditional_among(self, columns: IntArray) -> FloatArray:
+        """T among some columns of Z, in increasing order, (c, c)."""
+        return solved_among(self, columns)
+
+    def with_products(self, cp: CrossProducts) -> CholmodFactorization:
+        """The same analysis for cross-products of other rows; a sparse A must be stored on the same pattern.
+
+        CHOLMOD's factor is shared: of the two objects only the one updated last may be asked.
+        """
+        other = copy(self)
+        if isinstance(cp.A, np.ndarray):  # the pattern must not shrink with the values that vanish
+            pattern = sparse.csr_array(self._cp.A)
+            pattern.data = cp.A[pattern.tocoo().coords]
+            cp = replace(cp, A=pattern)
+        other._cp = cp
+        other._pairs, _ = _block_pattern(sparse.csc_array(cp.A), self.layout)
+        other._M = self._M.copy()
+        return other
+
+    def _fill(self, Lambda: Sequence[FloatArray]) -> None:
+        """Write ``Lambda' A Lambda + I`` into M."""
+        for (f, g), (blocks, at) in self._pairs.items():
+            values = Lambda[f].T @ blocks @ Lambda[g]
+            if f == g:  # diagonal blocks come first
+                values[: self.layout.n_levels[f]] += np.eye(self.layout.K[f])
+            self._M.data[at] = values
+
+    def update(self, Lambda: Sequence[FloatArray]) -> None:
+        """Refactorise."""
+        self._Lambda = list(Lambda)
+        self._refactor(self._Lambda)
+
+    def _refactor(self, Lambda: Sequence[FloatArray]) -> None:
+        self._fill(Lambda)
+        self._analysis.refactor(self._M)
+        self._L: SparseArray | None = None
+        self._inverse: list[FloatArray] | None = None
+
+    def _factor(self) -> SparseArray:
+        if self._L is None:
+            self._L = self._analysis.L()
+            self._L.sort_indices()
+        return self._L
+
+    def logdet(self) -> float:
+        """log |M|."""
+        L = self._factor()
+        return float(2.0 * np.log(L.data[L.indptr[:-1]]).sum())
+
+    def conditional(self, B: FloatArray) -> FloatArray:
+        """T B."""
+        return self._times(
+            self._Lambda, self._analysis.solve(self._times([block.T for block in self._Lambda], B))
+        )
+
+    def _times(self, blocks: Sequence[FloatArray], B: FloatArray) -> FloatArray:
+        out = np.empty(B.shape)
+        for own, K, block in zip(self.layout.slices, self.layout.K, blocks, strict=True):
+            out[own] = (block @ B[own].reshape(-1, K, B.shape[1])).reshape(-1, B.shape[1])
+        return out
+
+    def _inverse_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of M^-1, (n_levels, K, K) per factor."""
+        if self._inverse is None:
+            Z = self._plan(self._factor())
+            self._inverse = [Z[at] for at in self._own]
+        return self._inverse
+
+    def conditional_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of T."""
+        return [block @ M @ block.T for block, M in zip(self._Lambda, self._inverse_blocks(), strict=True)]
+
+    def information(self) -> list[FloatArray]:
+        """Sums of the diagonal blocks of Z' V0^-1 Z, as ``Lambda^-T (I - M^-1) Lambda^-1``.
+
+        Where Lambda is (nearly) singular that is evaluated at two Lambdas with small singular values
+        instead, and extrapolated: the sums are smooth in Lambda Lambda'.
+        """
+        near, far = self._no_smaller(SMALL_SHARE), self._no_smaller(2.0 * SMALL_SHARE)
+        if all(a is b for a, b in zip(near, self._Lambda, strict=True)):
+            return self._information_at(near)
+        sums = [self._refactored_information(at) for at in (near, far)]
+        self._refactor(self._Lambda)
+        return [2.0 * a - b for a, b in zip(*sums, strict=True)]
+
+    def rough_information(self) -> None:
+        """None: there is no quicker way."""
+
+    def _refactored_information(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
+        self._refactor(Lambda)
+        return self._information_at(Lambda)
+
+    def _information_at(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
+        sums: list[FloatArray] = []
+        for block, M, levels in zip(Lambda, self._inverse_blocks(), self.layout.n_levels, strict=True):
+            seen = levels * np.eye(len(block)) - M.sum(axis=0)
+            sums.append(np.asarray(np.linalg.solve(block.T, np.linalg.solve(block.T, seen).T)))
+        return sums
+
+    def _no_smaller(self, share: float) -> list[FloatArray]:
+        """Lambda with the squares of small singular values replaced by a share of one row's information."""
+        return [
+            _floored(block, (share / rows) ** 0.5)
+            for block, rows in zip(self._Lambda, self._rows_per_level, strict=True)
+        ]
+
+
+def _floored(Lambda: FloatArray, floor: float) -> FloatArray:
+    """A root of ``Lambda Lambda'`` with no singular value below the floor; Lambda itself if it has none."""
+    U, s, Vt = np.linalg.svd(Lambda)
+    if s[-1] >= floor:
+        return Lambda
+    return np.asarray((U * np.maximum(s, floor)) @ Vt)
+
+
+def _block_pattern(
+    A: SparseArray, layout: Layout
+) -> tuple[dict[tuple[int, int], tuple[FloatArray, IntArray]], SparseArray]:
+    """Blocks of A per pair of factors, and a CSC matrix with their (block-closed) pattern.
+
+    Returns
+    -------
+    pairs : dict
+        (f, g) -> blocks (n_blocks, K_f, K_g) and their positions in the data of M. For f == g the
+        diagonal blocks come first, in level order.
+    M : sparse CSC array of shape (q, q)
+        With sorted indices.
+    """
+    found: dict[tuple[int, int], tuple[FloatArray, IntArray, IntArray]] = {}
+    for f in range(len(layout.K)):
+        for g in range(len(layout.K)):
+            entries = A[layout.slices[f], layout.slices[g]].tocoo()
+            level, a = np.divmod(entries.coords[0].astype(np.int64), layout.K[f])
+            other, b = np.divmod(entries.coords[1].astype(np.int64), layout.K[g])
+            keys, block = np.unique(level * layout.n_levels[g] + other, return_inverse=True)
+            values = np.zeros((len(keys), layout.K[f], layout.K[g]))
+            values[block, a, b] = entries.data
+            level, other = np.divmod(keys, layout.n_levels[g])
+            rows = layout.starts[f] + level[:, None] * layout.K[f] + np.arange(layout.K[f])
+            cols = layout.starts[g] + other[:, None] * layout.K[g] + np.arange(layout.K[g])
+            found[f, g] = (
+                values,
+                np.repeat(rows[:, :, None], layout.K[g], 2),
+                np.repeat(cols[:, None], layout.K[f], 1),
+            )
+    rows = np.concatenate([rows.ravel() for _, rows, _ in found.values()])
+    cols = np.concatenate([cols.ravel() for _, _, cols in found.values()])
+    # Numbers that survive the sorting: where did entry k go?
+    M = sparse.csc_array((np.arange(1.0, len(rows) + 1), (rows, cols)), shape=A.shape)
+    M.sort_indices()
+    place = np.empty(len(rows), dtype=np.intp)
+    place[M.data.astype(np.intp) - 1] = np.arange(len(rows))
+    pairs, start = {}, 0
+    for pair, (values, _, _) in found.items():
+        pairs[pair] = (values, place[start : start + values.size].reshape(values.shape))
+        start += values.size
+    return pairs, M

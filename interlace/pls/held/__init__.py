@@ -1,0 +1,1 @@
+"""Fits with one parameter held fixed."""

@@ -1,0 +1,1 @@
+"""Grouping factors, terms and their covariances as matrices; the cross-products of the data."""

@@ -1,0 +1,1 @@
+"""The rows behind a fit: other responses, left-out rows, predictions."""

@@ -1,0 +1,162 @@
+"""The profiled criterion: deviance or REML criterion as a function of the covariance parameters.
+
+With ``T = Lambda M^-1 Lambda'``, ``G = [X y]' V0^-1 [X y] = C - B' T B = R' R`` and
+``r^2 = R[p, p]^2`` (y appended to X, so the last diagonal element is the root of the penalised
+residual sum of squares),
+
+    d(theta) = log |M| + [REML] log |R_X|^2 + nu (1 + log(2 pi r^2 / nu)),
+
+``nu = n - p`` for REML, n for ML (JSS eqs. 34 and 41).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+
+from interlace.pls.factor.factorization import Factorization
+from interlace.pls.matrices.basis import FixedBasis
+from interlace.pls.matrices.crossproducts import CrossProducts
+from interlace.pls.matrices.relcov import RelativeCovariance
+from interlace.pls.matrices.terms import FloatArray
+from interlace.pls.matrices.triangular import upper_solve
+
+from .derivatives import Derivatives, derivatives
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """What one evaluation of the criterion leaves behind, in basis coordinates.
+
+    Attributes
+    ----------
+    phi : ndarray of shape (m,)
+        Where: covariance parameters in basis coordinates, in the gauge.
+    gauge : sequence of ndarray of shape (K, K), or None
+        Orthogonal U_f of each factor; None stands for the identity.
+    Psi : sequence of ndarray of shape (K, K)
+        The triangles that phi fills, per factor.
+    objective : float
+        The criterion.
+    Lambda : sequence of ndarray of shape (K, K)
+        Blocks of Lambda, per factor: ``U Psi``.
+    TB : ndarray of shape (q, p + 1)
+        ``T Z'W [X y]``.
+    R : ndarray of shape (p + 1, p + 1)
+        Upper Cholesky factor of ``[X y]' V0^-1 [X y]`` (JSS eq. 50, y appended).
+    logdet_L2 : float
+        ``log |M|``.
+    """
+
+    phi: FloatArray
+    gauge: Sequence[FloatArray] | None
+    Psi: Sequence[FloatArray]
+    objective: float
+    Lambda: Sequence[FloatArray]
+    TB: FloatArray
+    R: FloatArray
+    logdet_L2: float
+
+    @property
+    def pwrss(self) -> float:
+        """r^2, in units of the scaled response."""
+        return float(self.R[-1, -1] ** 2)
+
+    @cached_property
+    def gamma(self) -> FloatArray:
+        """Fixed effects on the orthonormal basis (JSS eq. 51)."""
+        p = len(self.R) - 1
+        return upper_solve(self.R[:p, :p], self.R[:p, p])
+
+    @property
+    def modes(self) -> FloatArray:
+        """Conditional modes ``b = Lambda u``, shape (q,), on the terms' bases (JSS eqs. 11 and 52)."""
+        return np.asarray(self.TB[:, -1] - self.TB[:, :-1] @ self.gamma)
+
+
+class ProfiledCriterion:
+    """The criterion and its derivatives; owns the factorization, the one part that moves.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        The data.
+    relcov : RelativeCovariance
+        The template of Lambda.
+    factorization : Factorization
+        Of ``Lambda' A Lambda + I``.
+    basis : FixedBasis
+        Basis of X and scale of y.
+    reml : bool
+        REML criterion or deviance.
+    """
+
+    def __init__(
+        self,
+        cp: CrossProducts,
+        relcov: RelativeCovariance,
+        factorization: Factorization,
+        basis: FixedBasis,
+        *,
+        reml: bool,
+    ) -> None:
+        self.cp = cp
+        self.relcov = relcov
+        self.factorization = factorization
+        self.basis = basis
+        self.reml = reml
+        self.nu = cp.n - cp.p if reml else cp.n
+        self._constant = self.nu * 2.0 * np.log(basis.scale) - cp.sum_log_weights
+        if reml:
+            self._constant += basis.logdet_R2
+
+    def __call__(self, theta: FloatArray) -> float:
+        """The criterion at lme4's theta."""
+        return self.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float)).objective
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Exact gradient with respect to lme4's theta, shape (m,)."""
+        at = self.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float))
+        return np.asarray(self.relcov.to_basis.T @ self.derivatives(at).gradient)
+
+    def decompose(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> Decomposition:
+        """Evaluate the criterion at basis parameters, keeping the pieces.
+
+        The objective is infinite where the residual sum of squares vanishes in floating point.
+        """
+        Psi = self.relcov.Lambda(phi)
+        Lambda = Psi if gauge is None else [U @ block for U, block in zip(gauge, Psi, strict=True)]
+        self.factorization.update(Lambda)
+        TB = self.factorization.conditional(self.cp.B)
+        R, info = linalg.lapack.dpotrf(self.cp.C - self.cp.B.T @ TB, lower=0, clean=1)
+        logdet_L2 = self.factorization.logdet()
+        objective = np.inf if info else self._objective(R, logdet_L2)
+        return Decomposition(
+            phi=phi,
+            gauge=gauge,
+            Psi=Psi,
+            objective=objective,
+            Lambda=Lambda,
+            TB=TB,
+            R=R,
+            logdet_L2=logdet_L2,
+        )
+
+    def _objective(self, R: FloatArray, logdet_L2: float) -> float:
+        diagonal = np.log(np.diagonal(R))
+        logdet = logdet_L2 + (2.0 * float(diagonal[:-1].sum()) if self.reml else 0.0)
+        profiled = 1.0 + np.log(2.0 * np.pi / self.nu) + 2.0 * diagonal[-1]  # 1 + log(2 pi r^2 / nu)
+        return float(logdet + self.nu * profiled + self._constant)
+
+    def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
+        """Gradient, Hessian and score matrices where the criterion was evaluated *last*.
+
+        Rough ones have some five digits, where these come quicker.
+        """
+        return derivatives(
+            self.cp, self.relcov, self.factorization, at, nu=self.nu, reml=self.reml, rough=rough
+        )

@@ -1,0 +1,1 @@
+"""Expected responses and random effects, with their uncertainty."""

@@ -1,0 +1,101 @@
+"""A fit in a paragraph, in the style of the American Psychological Association (7th edition)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from .components import explained, spreads
+from .numbers import decimals, degrees, fixed, p_value, share, significant
+
+if TYPE_CHECKING:
+    from interlace.inference import Ddf
+    from interlace.lmm.results import CrossedLMMResults
+
+METHODS = {
+    "satterthwaite": "with Satterthwaite's degrees of freedom",
+    "kenward-roger": "with Kenward and Roger's standard errors and degrees of freedom",
+    "normal": "by the normal distribution",
+}
+LIKELIHOODS = {"REML": "restricted maximum likelihood", "ML": "maximum likelihood"}
+
+
+def report(results: CrossedLMMResults, *, ddf: Ddf, alpha: float) -> str:
+    """Write what a results section says about a fit.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        The fit.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}
+        Degrees of freedom.
+    alpha : float
+        The intervals have level ``1 - alpha``.
+
+    Returns
+    -------
+    str
+        One paragraph.
+    """
+    sentences = [_model(results), _fixed(results, ddf, alpha), _random(results), _explained(results)]
+    if results.is_singular:
+        sentences.append(f"The fit is singular: {'; '.join(results.singular_directions)}.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _model(results: CrossedLMMResults) -> str:
+    levels = _listed([f"{count:d} levels of {name}" for name, count in results.ngroups.items()])
+    dropped = f" ({results.n_dropped:d} more had missing values)" if results.n_dropped else ""
+    return (
+        f"A linear mixed model of {results.model.endog_names} was fitted by {LIKELIHOODS[results.method]} "
+        f"to {results.nobs:d} observations{dropped} from {levels}: {results.model.formula_text}."
+    )
+
+
+def _fixed(results: CrossedLMMResults, ddf: Ddf, alpha: float) -> str:
+    table = results.coef_table(ddf, alpha=alpha)
+    if table.empty:
+        return ""
+    level = f"{100 * (1 - alpha):g}%"
+    effects = "; ".join(_effect(str(name), row, level, ddf) for name, row in table.iterrows())
+    return f"Fixed effects, tested {METHODS[ddf]}, were {effects}."
+
+
+def _effect(name: str, row: pd.Series, level: str, ddf: Ddf) -> str:
+    places = decimals(row["std_error"])
+    b, se, low, high = (fixed(row[key], places) for key in ("estimate", "std_error", "conf_low", "conf_high"))
+    letter = "z" if ddf == "normal" else f"t({degrees(row['df'])})"
+    probability = p_value(row["p_value"])
+    p = f"p < {probability[1:]}" if probability.startswith("<") else f"p = {probability}"
+    statistic = fixed(row["statistic"])
+    return f"{name}, b = {b}, SE = {se}, {level} CI [{low}, {high}], {letter} = {statistic}, {p}"
+
+
+def _random(results: CrossedLMMResults) -> str:
+    *found, residual = spreads(results)
+    said = []
+    for spread in found:
+        if len(spread.effects) == 1:
+            said.append(f"{significant(spread.value)} for {spread.effects[0]} by {spread.factor}")
+        else:
+            value = share(spread.value) or "undefined"
+            said.append(f"(correlation of {spread.effects[0]} and {spread.effects[1]} {value})")
+    joined = ", ".join(said).replace(", (", " (")
+    return f"Standard deviations were {joined}, and {significant(residual.value)} for the residual."
+
+
+def _explained(results: CrossedLMMResults) -> str:
+    shares = explained(results)
+    if shares is None:
+        return ""
+    fixed_part, whole = (f"{100 * r2:.1f}% of the variance" for r2 in shares)
+    marginal, conditional = map(share, shares)
+    return (
+        f"The fixed effects explained {fixed_part} (marginal R² = {marginal}), fixed and random effects "
+        f"together {whole} (conditional R² = {conditional})."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

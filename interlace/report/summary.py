@@ -1,0 +1,245 @@
+"""The summary of a fit, in MixedLM's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.iolib.summary2 import Summary
+
+from interlace.inference import Ddf, correlations, lower_triangle
+
+if TYPE_CHECKING:
+    from interlace.lmm.results import CrossedLMMResults
+
+TITLES = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
+TITLE = "Mixed Linear Model Regression Results"
+
+
+class AlignedSummary(Summary):
+    """A Summary whose tables are equally wide as text.
+
+    statsmodels spreads missing width over the gaps between columns and counts one gap too few in tables with
+    row labels; here the labels take it all.
+    """
+
+    def as_text(self) -> str:
+        """Tables as text, with a rule as wide as the widest."""
+        widths = [_width(table, setting) for table, setting in zip(self.tables, self.settings, strict=True)]
+        even = Summary()
+        even.title, even.extra_txt, even.settings = self.title, self.extra_txt, self.settings
+        even.tables = [
+            _widened(table, max(widths) - width) if setting["index"] else table
+            for table, setting, width in zip(self.tables, self.settings, widths, strict=True)
+        ]
+        return even.as_text()
+
+
+def _width(table: pd.DataFrame, setting: dict[str, Any]) -> int:
+    alone = Summary()
+    alone.tables, alone.settings = [table], [setting]
+    return max(len(line) for line in alone.as_text().splitlines())
+
+
+def _widened(table: pd.DataFrame, missing: int) -> pd.DataFrame:
+    labels = [str(label) for label in table.index]
+    width = missing + max(map(len, labels), default=0)
+    return table.set_axis([label.ljust(width) for label in labels], axis=0)
+
+
+def build_summary(
+    results: CrossedLMMResults,
+    *,
+    yname: str | None = None,
+    xname_fe: Sequence[str] | None = None,
+    xname_re: Sequence[str] | None = None,
+    title: str | None = None,
+    alpha: float = 0.05,
+    ddf: Ddf = "satterthwaite",
+) -> Summary:
+    """Tables of a fit: the header, the groups, the estimates, the correlations.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        The fit.
+    yname : str, optional
+        Name of the response; default that of the model.
+    xname_fe, xname_re : sequence of str, optional
+        Other names for the fixed effects and for the variance parameters.
+    title : str, optional
+        Replaces the default title.
+    alpha : float, default 0.05
+        The confidence intervals have level ``1 - alpha``.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+        Degrees of freedom of the tests of fixed effects.
+
+    Returns
+    -------
+    statsmodels.iolib.summary2.Summary
+        With ``tables``, ``as_text()``, ``as_html()`` and ``as_latex()``.
+
+    Raises
+    ------
+    ValueError
+        If a list of names has the wrong length.
+    """
+    names = _named("xname_fe", xname_fe, results.fe_names) + _named(
+        "xname_re", xname_re, results.variance_names
+    )
+    summary = AlignedSummary()
+    summary.add_title(TITLE if title is None else title)
+    summary.add_dict(_header(results, yname))
+    if len(results.ngroups) > 1:
+        summary.add_df(groups_table(results), align="r")
+    summary.add_df(_formatted(coefficient_table(results, alpha=alpha, ddf=ddf), names), align="r")
+    correlation = correlation_table(results)
+    if len(correlation):
+        summary.add_df(correlation.map("{:.3f}".format), align="r")
+    for note in _notes(results, ddf):
+        summary.add_text(note)
+    return summary
+
+
+def _named(keyword: str, given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
+    if given is None:
+        return list(default)
+    if len(given) != len(default):
+        raise ValueError(
+            f"{keyword} has {len(given)} names; {len(default)} are needed, for {list(default)!r}"
+        )
+    return list(given)
+
+
+def _header(results: CrossedLMMResults, yname: str | None) -> dict[str, str]:
+    """Left and right half of the header; statsmodels splits the entries in the middle."""
+    left = {"Model:": "CrossedLMM", "No. Observations:": f"{results.nobs:d}", **_group_lines(results)}
+    if results.n_dropped:
+        left["Dropped rows:"] = f"{results.n_dropped:d}"
+    right = {
+        "Dependent Variable:": results.model.endog_names if yname is None else yname,
+        "Method:": results.method,
+        "Scale:": f"{results.scale:.4f}",
+        "Log-Likelihood:": f"{results.llf:.4f}",
+        "Converged:": "Yes" if results.converged else "No",
+    }
+    # The shorter half is filled up, so that the split falls between the two.
+    for number in range(len(left) - len(right)):
+        right[" " * (number + 1)] = ""
+    for number in range(len(right) - len(left)):
+        left[" " * (number + 1)] = ""
+    return left | right
+
+
+def _group_lines(results: CrossedLMMResults) -> dict[str, str]:
+    if len(results.ngroups) > 1:
+        return {"No. Groups:": " + ".join(str(count) for count in results.ngroups)}
+    sizes = results.group_sizes.iloc[0]
+    return {
+        "No. Groups:": f"{results.ngroups.iloc[0]:d}",
+        "Min. group size:": f"{sizes['min']:.0f}",
+        "Max. group size:": f"{sizes['max']:.0f}",
+        "Mean group size:": f"{sizes['mean']:.1f}",
+    }
+
+
+def groups_table(results: CrossedLMMResults) -> pd.DataFrame:
+    """Tabulate the number of groups and of rows per group of every factor, as text.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        The fit.
+
+    Returns
+    -------
+    DataFrame
+        One row per grouping factor.
+    """
+    sizes = results.group_sizes
+    columns = {
+        "No. Groups": [f"{count:d}" for count in results.ngroups],
+        "Min. size": [f"{size:.0f}" for size in sizes["min"]],
+        "Max. size": [f"{size:.0f}" for size in sizes["max"]],
+        "Mean size": [f"{size:.1f}" for size in sizes["mean"]],
+    }
+    return pd.DataFrame(columns, index=list(results.ngroups.index))
+
+
+def coefficient_table(
+    results: CrossedLMMResults, *, alpha: float = 0.05, ddf: Ddf = "satterthwaite"
+) -> pd.DataFrame:
+    """Estimates, standard errors, tests and intervals; NaN where a column does not apply.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        The fit.
+    alpha : float, default 0.05
+        The confidence intervals have level ``1 - alpha``.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+        "normal" gives MixedLM's columns; the others have one for the degrees of freedom.
+
+    Returns
+    -------
+    DataFrame
+        One row per parameter. Variance parameters have an estimate and a standard error only: their
+        sampling distribution is skewed and a variance of 0 lies on the boundary.
+    """
+    tests = results.coef_table(ddf, alpha=alpha)
+    variances = pd.DataFrame(
+        {"estimate": results.params[results.k_fe :], "std_error": results.bse_re},
+        index=results.variance_names,
+    )
+    letter = "z" if ddf == "normal" else "t"
+    names = {
+        "estimate": "Coef.",
+        "std_error": "Std.Err.",
+        "df": "df",
+        "statistic": letter,
+        "p_value": f"P>|{letter}|",
+        "conf_low": f"[{alpha / 2:g}",
+        "conf_high": f"{1 - alpha / 2:g}]",
+    }
+    table = pd.concat([tests, variances]) if results.k_fe else variances.reindex(columns=list(tests.columns))
+    return (table.drop(columns="df") if ddf == "normal" else table).rename(columns=names)
+
+
+def _formatted(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    texts = table.map(lambda number: f"{number:.3f}" if np.isfinite(number) else "")
+    if "df" in table:
+        texts["df"] = [f"{number:.1f}" if np.isfinite(number) else "" for number in table["df"]]
+    # Two parameters may be given the same name by the caller: set the index without looking it up.
+    texts.index = pd.Index(list(names))
+    return texts
+
+
+def correlation_table(results: CrossedLMMResults) -> pd.DataFrame:
+    """Correlations of the random effects within a term.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        The fit.
+
+    Returns
+    -------
+    DataFrame
+        One column, one row per covariance, named as the covariance with ``Corr`` for ``Cov``; NaN beside a
+        variance of 0. Empty if no term has two columns.
+    """
+    values = [correlations(Sigma)[lower_triangle(len(Sigma))] for Sigma in results.term_covariances]
+    by_name = zip(results.variance_names, np.concatenate(values), strict=True)
+    rows = {name.removesuffix("Cov") + "Corr": value for name, value in by_name if name.endswith(" Cov")}
+    return pd.DataFrame({"Correlation": pd.Series(rows, dtype=float)})
+
+
+def _notes(results: CrossedLMMResults, ddf: Ddf) -> list[str]:
+    notes = [] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]
+    if results.is_singular:
+        notes.append(f"Singular fit: {'; '.join(results.singular_directions)}.")
+    if len(results.dropped):
+        notes.append(f"Left out, being linear combinations of other columns: {', '.join(results.dropped)}.")
+    return notes
