@@ -1,6 +1,6 @@
 """Model matrices from the text of a formula's sides, coded by patsy.
 
-Only this module, `variables` and `storage` know patsy.  Each variable is evaluated once, whichever and however
+Only this module, `variables` and `storage` know patsy. Each variable is evaluated once, whichever and however
 many sides it stands in; patsy codes the evaluated variables, in rows and with levels that the caller chose.
 """
 
