@@ -17,7 +17,7 @@ from interlace.pls.matrices.terms import FloatArray, GroupingFactor, RandomTerm
 from interlace.pls.matrices.threads import suitable_threads
 from interlace.pls.matrices.triangular import inverse_from_upper, lower_solve_right
 from interlace.pls.search.certificate import Certificate, certify
-from interlace.pls.search.criterion import ProfiledCriterion
+from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 from interlace.pls.search.information import (
     EntryInformation,
     entries_by_theta,
@@ -84,7 +84,7 @@ class PLSFit:
     Lambda: tuple[FloatArray, ...]
     b: tuple[FloatArray, ...]
     singular: tuple[FloatArray, ...]
-    optimum: Optimum
+    optimum: Optimum[Decomposition]
     certificate: Certificate
     criterion: ProfiledCriterion
 
@@ -299,7 +299,7 @@ def fit(
 def fit_criterion(
     criterion: ProfiledCriterion,
     *,
-    start: FloatArray | Optimum | None = None,
+    start: FloatArray | Optimum[Decomposition] | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
 ) -> PLSFit:
@@ -324,7 +324,7 @@ def fit_criterion(
 
 def _fitted(
     criterion: ProfiledCriterion,
-    start: FloatArray | Optimum | None,
+    start: FloatArray | Optimum[Decomposition] | None,
     maxiter: int,
     callback: Callable[[Iteration], None] | None,
 ) -> PLSFit:
@@ -332,7 +332,9 @@ def _fitted(
     return snapshot(criterion, optimum)
 
 
-def _start(criterion: ProfiledCriterion, start: FloatArray | Optimum | None) -> FloatArray | Optimum:
+def _start(
+    criterion: ProfiledCriterion, start: FloatArray | Optimum[Decomposition] | None
+) -> FloatArray | Optimum[Decomposition]:
     """Where the search begins, in basis parameters."""
     relcov = criterion.relcov
     if start is None:
@@ -346,7 +348,7 @@ def _start(criterion: ProfiledCriterion, start: FloatArray | Optimum | None) -> 
     return np.asarray(relcov.to_basis @ np.asarray(start, dtype=float))
 
 
-def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
+def snapshot(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) -> PLSFit:
     """Everything that a fit is asked for, in the user's columns and units."""
     at, relcov, basis, cp = optimum.at, criterion.relcov, criterion.basis, criterion.cp
     p = cp.p

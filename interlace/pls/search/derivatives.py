@@ -110,7 +110,7 @@ def derivatives(
     reml : bool
         REML criterion or deviance.
     rough : bool
-        Five digits will do, if they come quicker.
+        Five digits will do, if the factorization has them in less time than exact ones.
 
     Returns
     -------
