@@ -23,7 +23,8 @@ from .secants import learned
 TOLERANCE = 1e-11
 # A column of Lambda is not tried at zero if the deviance rises by more than this in the quadratic model.
 LARGEST_RISE_TRIED = 20.0
-MAXITER = 100
+# Steps at most: far from the minimum, in coordinates that are not its principal axes, a hundred may not do.
+MAXITER = 1000
 # Error of the deviance by rounding, relative.
 RELATIVE_NOISE = 1e-13
 # Share of the largest curvature below which a negative one is rounding, and steps tried along others.
