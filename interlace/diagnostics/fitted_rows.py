@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from interlace.design import Design
 from interlace.names import merged_columns
 from interlace.pls import PLSFit
+from interlace.pls.matrices.structures import unstructured
 from interlace.pls.polish import polished
 from interlace.pls.rows.subtraction import Raw
 from interlace.pls.rows.weighted import Rows, rows_of
@@ -125,7 +126,8 @@ def component_names(design: Design) -> list[str]:
         factor = design.factor_labels[term.factor].name
         own = _effects(design, t)
         alone = own == ["(Intercept)"] and sum(x.factor == term.factor for x in design.term_labels) == 1
-        pairs = [(i, j) for j in range(len(own)) for i in range(j, len(own))]
+        structure = unstructured(len(own))
+        pairs = zip(structure.rows, structure.columns, strict=True)
         names += [factor] if alone else [f"{factor}.{own[i]}.{own[j]}" for i, j in pairs]
     return names
 
@@ -156,5 +158,5 @@ def components(sigma2: float, Sigma: tuple[FloatArray, ...]) -> FloatArray:
     for block in Sigma:
         scale = np.sqrt(np.abs(np.diagonal(block)))
         tiny = np.abs(block) <= 1e-12 * np.maximum(np.outer(scale, scale), sigma2 * 1e-12)
-        parts.append(np.where(tiny, 0.0, block).T[np.triu_indices(len(block))])
+        parts.append(unstructured(len(block)).entries(np.where(tiny, 0.0, block)))
     return np.concatenate(parts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 from interlace.pls.search.newton import TrustRegion, quadratic
 from interlace.pls.search.optimize import Optimum

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interlace.inference import correlations
+from interlace.pls.matrices.structures import unstructured
 
 if TYPE_CHECKING:
     from interlace.lmm.results import CrossedLMMResults
@@ -65,10 +66,11 @@ def spreads(results: CrossedLMMResults) -> list[Spread]:
 def _of_term(factor: str, columns: tuple[str, ...], covariance: np.ndarray) -> list[Spread]:
     sd, cor = np.sqrt(np.diag(covariance)), correlations(covariance)
     single = [Spread(factor, (name,), float(value)) for name, value in zip(columns, sd, strict=True)]
+    structure = unstructured(len(columns))
     pairs = [
         Spread(factor, (columns[j], columns[i]), float(cor[i, j]))
-        for j in range(len(columns))
-        for i in range(j + 1, len(columns))
+        for i, j in zip(structure.rows, structure.columns, strict=True)
+        if i != j
     ]
     return single + pairs
 

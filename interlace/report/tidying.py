@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from interlace.diagnostics import leverage
 from interlace.inference.parameters import parameter_values, sds_and_correlations
+from interlace.pls.matrices.structures import unstructured
 
 if TYPE_CHECKING:
     from interlace.design import Design
@@ -73,9 +74,9 @@ def _random_rows(design: Design) -> list[tuple[str, str]]:
     rows = []
     for labels in design.term_labels:
         group, columns = design.factor_labels[labels.factor].name, labels.columns
-        for j, column in enumerate(columns):
-            rows.append((group, f"sd__{column}"))
-            rows += [(group, f"cor__{column}.{other}") for other in columns[j + 1 :]]
+        structure = unstructured(len(columns))
+        for i, j in zip(structure.rows, structure.columns, strict=True):
+            rows.append((group, f"sd__{columns[j]}" if i == j else f"cor__{columns[j]}.{columns[i]}"))
     return [*rows, ("Residual", "sd__Observation")]
 
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg, sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import NotPositiveDefiniteError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout, axes
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.triangular import symmetric_from_lower
 
 from .nested import absorbed, diagonal_blocks

@@ -18,10 +18,10 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import NotPositiveDefiniteError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 
 from .nested import solved_among
 from .selinv import SelectedInverse

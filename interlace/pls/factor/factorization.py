@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.matrices.crossproducts import CrossProducts
-from interlace.pls.matrices.terms import FloatArray, IntArray
 
 
 class Factorization(Protocol):

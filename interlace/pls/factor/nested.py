@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 
 # Elements of right-hand sides and solutions held at a time.
 SOLVED_AT_ONCE = 20_000_000

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import blas
 
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
+from interlace.arrays import FloatArray, IntArray, SparseArray
 
 # Nanoseconds per term on common hardware; only their ratios matter, for what is treated as full.
 BLAS_TERM = 0.025

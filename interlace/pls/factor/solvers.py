@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import IntArray
 from interlace.errors import InterlaceError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import GroupingFactor, IntArray
+from interlace.pls.matrices.terms import GroupingFactor
 
 from . import cholmod
 from .blocked import BlockedFactorization

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 from interlace.pls.search.criterion import ProfiledCriterion
 from interlace.pls.search.descent import Point, descend
 from interlace.pls.search.start import moment_start

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 from interlace.pls.search.criterion import (
     Decomposition,
     ProfiledCriterion,

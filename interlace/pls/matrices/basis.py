@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from .terms import FloatArray, RandomTerm
+from interlace.arrays import FloatArray
+
+from .terms import RandomTerm
 from .triangular import upper_solve, upper_solve_right
 
 # R's qr() and with it lme4 call a column dependent when less than this part of its norm is new.

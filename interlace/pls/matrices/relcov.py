@@ -23,11 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
-from .terms import FloatArray, GroupingFactor, IntArray, RandomTerm
+from interlace.arrays import FloatArray, IntArray
+
+from .structures import Structure, unstructured
+from .terms import GroupingFactor, RandomTerm
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,14 @@ class RelativeCovariance:
         return tuple(np.flatnonzero(self.factor == f) for f in range(len(self.layout.K)))
 
     @cached_property
+    def structures(self) -> tuple[Structure, ...]:
+        """Covariance structure of each term."""
+        return tuple(unstructured(k) for k in self.term_k)
+
+    @cached_property
     def term_slices(self) -> tuple[slice, ...]:
         """Positions in theta of each term's parameters."""
-        ends = np.cumsum([k * (k + 1) // 2 for k in self.term_k]).tolist()
+        ends = np.cumsum([structure.m for structure in self.structures]).tolist()
         return tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
     @cached_property
@@ -198,16 +206,14 @@ class RelativeCovariance:
 
     def term_blocks(self, triangle: FloatArray) -> list[FloatArray]:
         """Lambda_i of each term, (k, k), from either kind of parameters."""
-        blocks = []
-        for k, own in zip(self.term_k, self.term_slices, strict=True):
-            block = np.zeros((k, k))
-            block.T[upper(k)] = triangle[own]  # row-major upper = column-major lower
-            blocks.append(block)
-        return blocks
+        own = zip(self.structures, self.term_slices, strict=True)
+        return [structure.Lambda(triangle[positions]) for structure, positions in own]
 
     def pack(self, term_blocks: Sequence[FloatArray]) -> FloatArray:
         """Parameters from lower-triangular blocks per term."""
-        return np.concatenate([block.T[upper(len(block))] for block in term_blocks])
+        return np.concatenate(
+            [structure.theta(block) for structure, block in zip(self.structures, term_blocks, strict=True)]
+        )
 
     def triangle(self, Lambda: Sequence[FloatArray]) -> FloatArray:
         """phi with non-negative diagonals for which Lambda Lambda' is that of the given (K, K) blocks."""
@@ -236,35 +242,30 @@ def relative_covariance(
         starts.append(K[term.factor])
         K[term.factor] += term.k
     layout = Layout(tuple(f.n_levels for f in factors), tuple(K))
-    factor: list[int] = []
-    row: list[int] = []
-    col: list[int] = []
-    to_basis = np.zeros((sum(t.n_theta for t in terms),) * 2)
+    m = [term.n_theta for term in terms]
+    to_basis = np.zeros((sum(m),) * 2)
     at = 0
-    for term, start, R in zip(terms, starts, bases, strict=True):
-        for c in range(term.k):
-            size = term.k - c
-            to_basis[at : at + size, at : at + size] = R[c:, c:]
-            factor += [term.factor] * size
-            row += range(start + c, start + term.k)
-            col += [start + c] * size
-            at += size
+    for term, R in zip(terms, bases, strict=True):
+        own = slice(at, at + term.n_theta)
+        to_basis[own, own] = _times_basis(R, term.structure)
+        at = own.stop
+    shift = np.repeat(starts, m)
     return RelativeCovariance(
         layout=layout,
         term_k=tuple(t.k for t in terms),
         term_factor=tuple(t.factor for t in terms),
         term_start=tuple(starts),
-        factor=np.array(factor, dtype=np.intp),
-        row=np.array(row, dtype=np.intp),
-        col=np.array(col, dtype=np.intp),
+        factor=np.repeat([term.factor for term in terms], m),
+        row=np.concatenate([term.structure.rows for term in terms]) + shift,
+        col=np.concatenate([term.structure.columns for term in terms]) + shift,
         to_basis=to_basis,
     )
 
 
-@cache
-def upper(k: int) -> tuple[IntArray, ...]:
-    """Indices of the upper triangle of a k x k matrix, row-major."""
-    return np.triu_indices(k)
+def _times_basis(R: FloatArray, structure: Structure) -> FloatArray:
+    """The linear map from the parameters of Lambda_i to those of ``R Lambda_i``, (m, m)."""
+    rows, columns = structure.rows, structure.columns
+    return np.where(columns[:, None] == columns, R[rows[:, None], rows], 0.0)
 
 
 def axes(Lambda_i: FloatArray) -> tuple[FloatArray, FloatArray]:

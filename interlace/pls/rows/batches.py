@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from interlace.pls.matrices.terms import BoolArray, FloatArray, IntArray
+from interlace.arrays import BoolArray, FloatArray, IntArray
 
 from .weighted import Rows
 

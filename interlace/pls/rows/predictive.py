@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.factor.factorization import Factorization
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.matrices.triangular import upper_solve, upper_solve_right
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse import csgraph
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 
 from .batches import Partition

@@ -14,8 +14,8 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from interlace.arrays import FloatArray
 from interlace.pls.matrices.relcov import RelativeCovariance, axes, lower_factor, null_space
-from interlace.pls.matrices.terms import FloatArray
 
 from .protocol import At, Differentiated, Evaluation
 

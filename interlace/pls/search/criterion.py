@@ -19,11 +19,11 @@ from typing import Protocol
 import numpy as np
 from scipy import linalg
 
+from interlace.arrays import FloatArray
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray
 from interlace.pls.matrices.triangular import upper_solve
 
 from .derivatives import Derivatives, derivatives

@@ -22,10 +22,10 @@ from typing import Protocol
 
 import numpy as np
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.matrices.triangular import upper_solve_right
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 
 from .criterion import Decomposition
 from .newton import TrustRegion, quadratic

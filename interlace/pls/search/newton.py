@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 from interlace.pls.matrices.triangular import eigen
 
 # Eigenvalues of the Hessian count as at least this share of the largest.

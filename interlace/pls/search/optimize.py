@@ -19,9 +19,9 @@ from typing import Generic
 
 import numpy as np
 
+from interlace.arrays import FloatArray
 from interlace.errors import OptimizationError
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray
 
 from .boundary import Trial, beyond_saddle, near_boundary, principal_axes, rounded, without_columns
 from .newton import Quadratic, TrustRegion, quadratic

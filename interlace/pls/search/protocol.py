@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self, TypeVar
 
+from interlace.arrays import FloatArray
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray
 
 At = TypeVar("At", bound="Evaluation")
 

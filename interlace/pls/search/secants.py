@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 
 # Share of the analytic curvature, in any direction, below which a secant's is not believed.
 CREDIBLE = 0.1

@@ -21,10 +21,10 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
+from interlace.arrays import FloatArray, SparseArray
 from interlace.pls.factor.nested import diagonal_blocks
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance, lower_factor
-from interlace.pls.matrices.terms import FloatArray, SparseArray
 
 Product: TypeAlias = Callable[[int, int], FloatArray]
 
