@@ -1,14 +1,16 @@
 """The data of a model as arrays and labels, made from a formula and a table or from arrays."""
 
 from .from_arrays import design_from_arrays
-from .from_formula import apply_design, build_design, random_columns
-from .record import Block, Design, NewDesign, TermLabels
+from .from_formula import build_design
+from .new_data import apply_design, random_columns
+from .record import Design, NewDesign, Schema, TermLabels, UsedRows
 
 __all__ = [
-    "Block",
     "Design",
     "NewDesign",
+    "Schema",
     "TermLabels",
+    "UsedRows",
     "apply_design",
     "build_design",
     "design_from_arrays",

@@ -19,17 +19,17 @@ from interlace.frames.columns import Columns, as_frame, check_columns, missing_r
 from interlace.frames.levels import factorise
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
 
-from .record import (
+from .assembly import (
     INTERCEPT,
     ONLY_INTERCEPT,
     Block,
-    Design,
     Parts,
     Rank,
     assemble,
     offset_source,
     random_block,
 )
+from .record import Design
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

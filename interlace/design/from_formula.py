@@ -1,8 +1,8 @@
-"""From a formula and a frame to the matrices and labels of a model, and again for new data."""
+"""From a formula and a frame to the matrices and labels of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,34 +15,21 @@ from interlace.formula.bars import collect_bars
 from interlace.formula.coding import Coding, Terms, code_sides, parse_response, parse_terms, variables_of
 from interlace.formula.grammar import Bar, MixedFormula
 from interlace.formula.variables import Variable, as_environment, evaluate
-from interlace.frames.columns import Columns, as_frame, check_columns
-from interlace.frames.levels import FactorLabels, codes_of_new, factorise
+from interlace.frames.columns import Columns, as_frame
+from interlace.frames.levels import factorise
 from interlace.frames.used_rows import Missing, aligned, complete_rows, row_vector, subset_rows
 
-from .from_arrays import design_from_arrays
-from .record import (
+from .assembly import (
     ONLY_INTERCEPT,
     Block,
-    Design,
-    NewDesign,
     Parts,
     Rank,
-    TermLabels,
     assemble,
     offset_source,
     random_block,
+    sum_of,
 )
-
-__all__ = [
-    "Design",
-    "FactorLabels",
-    "NewDesign",
-    "TermLabels",
-    "apply_design",
-    "build_design",
-    "design_from_arrays",
-    "random_columns",
-]
+from .record import Design
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -137,7 +124,7 @@ def build_design(
         blocks=blocks,
         coded={name: column.take(kept) for name, column in coded.items()},
         weights=_taken(w, kept),
-        offset=_sum([_taken(o, kept), *(_numbers(v.take(kept), "offset") for v in offsets)]),
+        offset=sum_of([_taken(o, kept), *(_numbers(v.take(kept), "offset") for v in offsets)]),
         index=frame.index if kept is None else frame.index[kept],
         n_dropped=len(frame) - n,
         formula=formula,
@@ -199,103 +186,3 @@ def _taken(vector: FloatArray | None, rows: IntArray | None) -> FloatArray | Non
     if vector is None:
         return None
     return vector.copy() if rows is None else vector[rows]
-
-
-def _sum(vectors: Sequence[FloatArray | None]) -> FloatArray | None:
-    present = [vector for vector in vectors if vector is not None]
-    return np.sum(present, axis=0) if present else None
-
-
-# ---- new data --------------------------------------------------------------------------------
-
-
-def apply_design(design: Design, data: Any, *, factors: Collection[str] | None = None) -> NewDesign:
-    """Matrices for new rows, with columns, levels and remembered transformations of the fit.
-
-    Parameters
-    ----------
-    design : Design
-        That of the fit.
-    data : table
-        New rows, with the columns that the formula names.
-    factors : collection of str, optional
-        Grouping factors whose random effects are wanted; all of them by default.  The columns of
-        the others need not be there.
-
-    Returns
-    -------
-    NewDesign
-        Rows in the order of the data.
-
-    Raises
-    ------
-    UnknownColumnError
-        If a column is not there.
-    DesignError
-        If a categorical variable of the fixed effects has a new level.
-
-    Examples
-    --------
-    >>> from interlace.formula.grammar import parse_formula
-    >>> data = {"y": [1.0, 2.0, 4.0, 3.0, 5.0, 1.0], "x": [0, 1, 0, 1, 0, 1], "g": list("aabbcc")}
-    >>> design = build_design(parse_formula("y ~ x + (1 | g)"), data)
-    >>> new = apply_design(design, {"x": [5, 5], "g": ["b", "z"]})
-    >>> new.codes[0].tolist(), new.unseen
-    ([1, -1], (['z'],))
-    """
-    frame = as_frame(data)
-    columns = Columns(frame)
-    X = design.coding(columns)[:, list(design.kept_columns)]
-    offset = _sum([_new_numbers(source(columns)) for source in design.offsets])
-    wanted = [factors is None or labels.name in factors for labels in design.factor_labels]
-    found = [
-        _new_codes(labels, frame)
-        if asked
-        else (np.empty(0, dtype=np.intp), [], np.zeros(len(frame), dtype=bool))
-        for labels, asked in zip(design.factor_labels, wanted, strict=True)
-    ]
-    incomplete = np.any([missing for _, _, missing in found], axis=0)
-    if incomplete.any():
-        # No level to look up: the prediction must be NaN, also where X has no columns to say so.
-        offset = np.where(incomplete, np.nan, 0.0 if offset is None else offset)
-    Xi = tuple(
-        _raw_columns(labels, columns) if wanted[labels.factor] else np.empty((0, len(labels.columns)))
-        for labels in design.term_labels
-    )
-    codes = tuple(codes for codes, _, _ in found)
-    return NewDesign(X, Xi, codes, tuple(unseen for _, unseen, _ in found), offset, frame.index)
-
-
-def random_columns(design: Design, data: Any) -> tuple[FloatArray, ...]:
-    """Raw columns of every random-effects term for new rows, whatever their levels.
-
-    Parameters
-    ----------
-    design : Design
-        That of the fit.
-    data : table
-        New rows, with the columns that the terms' left sides name.
-
-    Returns
-    -------
-    tuple of ndarray of shape (n, k)
-        In the order of the terms.
-    """
-    columns = Columns(as_frame(data))
-    return tuple(_raw_columns(labels, columns) for labels in design.term_labels)
-
-
-def _new_numbers(values: Any) -> FloatArray:
-    numbers = np.asarray(values, dtype=float)
-    return numbers.reshape(len(numbers))
-
-
-def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], NDArray[np.bool_]]:
-    check_columns(labels.columns, frame.columns)
-    return codes_of_new(labels, [frame[name] for name in labels.columns])
-
-
-def _raw_columns(labels: TermLabels, columns: Columns) -> FloatArray:
-    if labels.coding is None:
-        return np.ones((columns.n_rows, 1))
-    return np.asarray(labels.coding(columns))

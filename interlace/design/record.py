@@ -1,33 +1,37 @@
-"""The design of a model: its records, and the rules by which the parts are put together."""
+"""The design of a model: a schema, which knows names, levels and codings, and rows, which are arrays."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Literal, TypedDict
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interlace.errors import DesignError, RankDeficiencyError, RankDeficiencyWarning, callers_level
-from interlace.formula.coding import Coding, Terms, parse_terms, without_columns
-from interlace.formula.grammar import Bar, MixedFormula
+from interlace.errors import DesignError
+from interlace.formula.coding import without_columns
+from interlace.formula.grammar import MixedFormula
 from interlace.formula.variables import Expression
 from interlace.frames.columns import Columns
-from interlace.frames.levels import FactorLabels, LevelCodes, grouping_factor
-from interlace.frames.used_rows import check_finite, check_weights
-from interlace.pls.matrices.basis import independent_columns
+from interlace.frames.levels import FactorLabels
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-Rank = Literal["drop", "error"]
 
-INTERCEPT = "(Intercept)"
-ONLY_INTERCEPT: Terms = ((),)
+
+@dataclass(frozen=True)
+class GivenOffset:
+    """Stands for an ``offset=`` that was an array: new data cannot have it."""
+
+    def __call__(self, columns: Columns) -> Any:
+        """Refuse."""
+        raise DesignError(
+            f"offset= was an array, which {columns.n_rows} new rows do not have; to predict for new data fit "
+            "with offset= the name of a column, or with offset(column) in the formula"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,25 +69,17 @@ class Weighting(TypedDict):
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
-    """Everything a fit needs to know of the data.
+class Schema:
+    """What a model knows of its data without their rows: names, levels, and how to code new rows.
 
     Attributes
     ----------
-    y : ndarray of shape (n,)
-        Response.
-    X : ndarray of shape (n, p)
-        Fixed-effects model matrix, without dependent columns.
     xnames, yname : tuple of str, str
         Names of the fixed effects, in lme4's order with patsy's spelling, and of the response.
-    factors, factor_labels : tuples of GroupingFactor and FactorLabels
+    factor_labels : tuple of FactorLabels
         Grouping factors, in the order in which the terms first use them.
-    terms, term_labels : tuples of RandomTerm and TermLabels
+    term_labels : tuple of TermLabels
         Random-effects terms in lme4's order: by decreasing number of levels.
-    weights, offset : ndarray of shape (n,) or None
-        Prior weights (residual variance sigma^2 / w) and the known part of the mean.
-    index : Index
-        Labels of the rows used.
     n_dropped : int
         Rows left out because something was missing.
     dropped_columns : tuple of str
@@ -96,28 +92,136 @@ class Design:
         Positions of the columns of X among those of the coding.
     offsets : tuple of callable
         Make the offset from new data.
-    positions : ndarray of int, shape (n,), or None
-        Where the rows used stand in the data; None if all of them are used.
     """
 
-    y: FloatArray
-    X: FloatArray
     xnames: tuple[str, ...]
     yname: str
-    factors: tuple[GroupingFactor, ...]
-    terms: tuple[RandomTerm, ...]
     factor_labels: tuple[FactorLabels, ...]
     term_labels: tuple[TermLabels, ...]
-    weights: FloatArray | None
-    offset: FloatArray | None
-    index: pd.Index
     n_dropped: int
     dropped_columns: tuple[str, ...]
     formula: MixedFormula | None
     coding: Any
     kept_columns: tuple[int, ...]
     offsets: tuple[Expression | GivenOffset, ...] = ()
+
+    @property
+    def factor_names(self) -> list[str]:
+        """Names of the grouping factors."""
+        return [labels.name for labels in self.factor_labels]
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """Number of levels of every grouping factor."""
+        return tuple(len(labels.levels) for labels in self.factor_labels)
+
+    @property
+    def design_info(self) -> Any:
+        """Patsy's description of X, in the order of its columns.
+
+        If columns were dropped it names columns and terms, but cannot be applied to data.
+        """
+        info = self.coding.design_info()
+        return without_columns(info, self.kept_columns) if self.dropped_columns else info
+
+
+@dataclass(frozen=True, eq=False)
+class UsedRows:
+    """The rows that enter a fit, as arrays that cannot be written to.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n,)
+        Response.
+    X : ndarray of shape (n, p)
+        Fixed-effects model matrix, without dependent columns.
+    factors, terms : tuples of GroupingFactor and RandomTerm
+        Levels and raw columns, in the order of the schema's labels.
+    weights, offset : ndarray of shape (n,) or None
+        Prior weights (residual variance sigma^2 / w) and the known part of the mean.
+    index : Index
+        Labels of the rows.
+    positions : ndarray of int, shape (n,), or None
+        Where they stand in the data; None if all rows are used.
+    """
+
+    y: FloatArray
+    X: FloatArray
+    factors: tuple[GroupingFactor, ...]
+    terms: tuple[RandomTerm, ...]
+    weights: FloatArray | None
+    offset: FloatArray | None
+    index: pd.Index
     positions: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        codes, columns = (f.codes for f in self.factors), (t.Xi for t in self.terms)
+        for array in (self.y, self.X, self.weights, self.offset, *codes, *columns):
+            if array is not None:
+                array.flags.writeable = False
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Everything a fit needs to know of the data: a schema, and the rows while they are there.
+
+    Fields of both can be read from the design itself.
+
+    Attributes
+    ----------
+    schema : Schema
+        Names, levels, codings.
+    kept_rows : UsedRows or None
+        None once the rows were forgotten; ``rows`` then refuses.
+    """
+
+    schema: Schema
+    kept_rows: UsedRows | None
+
+    xnames = property(attrgetter("schema.xnames"))
+    yname = property(attrgetter("schema.yname"))
+    factor_labels = property(attrgetter("schema.factor_labels"))
+    factor_names = property(attrgetter("schema.factor_names"))
+    n_levels = property(attrgetter("schema.n_levels"))
+    term_labels = property(attrgetter("schema.term_labels"))
+    n_dropped = property(attrgetter("schema.n_dropped"))
+    dropped_columns = property(attrgetter("schema.dropped_columns"))
+    formula = property(attrgetter("schema.formula"))
+    coding = property(attrgetter("schema.coding"))
+    kept_columns = property(attrgetter("schema.kept_columns"))
+    offsets = property(attrgetter("schema.offsets"))
+    design_info = property(attrgetter("schema.design_info"))
+
+    y = property(attrgetter("rows.y"))
+    X = property(attrgetter("rows.X"))
+    factors = property(attrgetter("rows.factors"))
+    terms = property(attrgetter("rows.terms"))
+    weights = property(attrgetter("rows.weights"))
+    offset = property(attrgetter("rows.offset"))
+    index = property(attrgetter("rows.index"))
+    positions = property(attrgetter("rows.positions"))
+
+    @property
+    def rows(self) -> UsedRows:
+        """The rows; refused when they are gone."""
+        if self.kept_rows is None:
+            raise DesignError(
+                "the rows of the data are gone (remove_data was called) and with them what this needs; ask "
+                "for it before, or fit the model again"
+            )
+        return self.kept_rows
+
+    def without_rows(self) -> Design:
+        """The schema alone: enough for new data."""
+        return Design(self.schema, None)
+
+    def with_rows(self, rows: UsedRows) -> Design:
+        """The same schema on other rows."""
+        return Design(self.schema, rows)
+
+    def with_response(self, y: FloatArray, name: str) -> Design:
+        """The same design with another response, shape (n,)."""
+        return Design(replace(self.schema, yname=name), replace(self.rows, y=y))
 
     @property
     def arrays(self) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...], FloatArray, FloatArray]:
@@ -128,15 +232,6 @@ class Design:
     def weighting(self) -> Weighting:
         """Weights and offset, by these names."""
         return {"weights": self.weights, "offset": self.offset}
-
-    @property
-    def design_info(self) -> Any:
-        """Patsy's description of X, in the order of its columns.
-
-        If columns were dropped it names columns and terms, but cannot be applied to data.
-        """
-        info = self.coding.design_info()
-        return without_columns(info, self.kept_columns) if self.dropped_columns else info
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,222 +261,3 @@ class NewDesign:
     unseen: tuple[list[Any], ...]
     offset: FloatArray | None
     index: pd.Index
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A random-effects term before its grouping factor is known by position."""
-
-    bar: Bar
-    columns: tuple[str, ...]
-    Xi: FloatArray
-    coding: Any = None
-
-
-def random_block(bar: Bar, made: tuple[Coding, FloatArray] | None, n: int) -> Block:
-    """Columns of a bar from its coded left side; an intercept alone needs no coding.
-
-    Parameters
-    ----------
-    bar : Bar
-        The term.
-    made : tuple of Coding and ndarray of shape (n, k), or None
-        Its left side.
-    n : int
-        Rows.
-
-    Returns
-    -------
-    Block
-        With the intercept's column named ``(Intercept)``.
-    """
-    if parse_terms(bar.lhs) == ONLY_INTERCEPT or made is None:
-        return Block(bar, (INTERCEPT,), np.ones((n, 1)))
-    coding, Xi = made
-    return Block(bar, tuple(INTERCEPT if name == "Intercept" else name for name in coding.names), Xi, coding)
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What a design is put together from: complete rows only.
-
-    The fields are those of :class:`Design`; ``X`` still has its dependent columns, ``blocks`` are
-    in the order written, and ``coded`` holds the grouping columns.
-    """
-
-    y: FloatArray
-    yname: str
-    X: FloatArray
-    coding: Any
-    blocks: Sequence[Block]
-    coded: Mapping[str, LevelCodes]
-    weights: FloatArray | None
-    offset: FloatArray | None
-    index: pd.Index
-    n_dropped: int
-    formula: MixedFormula | None = None
-    offsets: tuple[Any, ...] = ()
-    positions: IntArray | None = None
-
-
-@dataclass(frozen=True)
-class GivenOffset:
-    """Stands for an ``offset=`` that was an array: new data cannot have it."""
-
-    def __call__(self, columns: Columns) -> Any:
-        """Refuse."""
-        raise DesignError(
-            f"offset= was an array, which {columns.n_rows} new rows do not have; to predict for new data fit "
-            "with offset= the name of a column, or with offset(column) in the formula"
-        )
-
-
-def offset_source(offset: Any) -> tuple[Expression | GivenOffset, ...]:
-    """What makes the ``offset=`` of new data.
-
-    Parameters
-    ----------
-    offset : None, str or array
-        The argument.
-
-    Returns
-    -------
-    tuple
-        Empty without an offset.
-    """
-    if offset is None:
-        return ()
-    return (Expression(offset),) if isinstance(offset, str) else (GivenOffset(),)
-
-
-def assemble(parts: Parts, *, rank: Rank) -> Design:
-    """Check the parts, drop dependent columns, and order the terms as lme4 does.
-
-    Parameters
-    ----------
-    parts : Parts
-        Matrices and labels.
-    rank : {"drop", "error"}
-        What to do with dependent columns of X.
-
-    Returns
-    -------
-    Design
-        Its arrays cannot be written to.
-
-    Raises
-    ------
-    DesignError
-        For infinite values, useless weights, and terms that the rows cannot tell from the residual.
-    RankDeficiencyError
-        If columns depend on one another and ``rank`` is "error".
-    """
-    names = tuple(parts.coding.names)
-    check_finite(parts.y, (parts.yname,), "the response")
-    check_finite(parts.X, names, "the fixed effects")
-    for block in parts.blocks:
-        check_finite(block.Xi, block.columns, f"the random effects {block.bar}")
-    if parts.offset is not None:
-        check_finite(parts.offset, ("offset",), "the offset")
-    check_weights(parts.weights)
-    kept = _kept_columns(parts.X, names, rank)
-    X = parts.X if len(kept) == len(names) else parts.X[:, kept]
-    factors, factor_labels, terms, term_labels = _random_part(parts)
-    for array in (
-        parts.y,
-        X,
-        parts.weights,
-        parts.offset,
-        *(f.codes for f in factors),
-        *(t.Xi for t in terms),
-    ):
-        if array is not None:
-            array.flags.writeable = False
-    return Design(
-        y=parts.y,
-        X=X,
-        xnames=tuple(names[j] for j in kept),
-        yname=parts.yname,
-        factors=factors,
-        terms=terms,
-        factor_labels=factor_labels,
-        term_labels=term_labels,
-        weights=parts.weights,
-        offset=parts.offset,
-        index=parts.index,
-        n_dropped=parts.n_dropped,
-        dropped_columns=tuple(name for j, name in enumerate(names) if j not in kept),
-        formula=parts.formula,
-        coding=parts.coding,
-        kept_columns=kept,
-        offsets=parts.offsets,
-        positions=parts.positions,
-    )
-
-
-def _kept_columns(X: FloatArray, names: tuple[str, ...], rank: Rank) -> tuple[int, ...]:
-    if rank not in ("drop", "error"):
-        raise DesignError(f"rank={rank!r}; wanted 'drop' or 'error'")
-    kept = independent_columns(X)
-    if len(kept) == len(names):
-        return kept
-    dropped = [name for j, name in enumerate(names) if j not in kept]
-    if rank == "error":
-        raise RankDeficiencyError(
-            f"columns of the fixed effects depend on those before them: {dropped}. Leave them out of the "
-            "formula, or use rank='drop'"
-        )
-    warnings.warn(
-        f"the fixed effects are rank deficient: dropped {dropped}, which depend on the columns before them",
-        RankDeficiencyWarning,
-        stacklevel=callers_level(),
-    )
-    return kept
-
-
-def _random_part(
-    parts: Parts,
-) -> tuple[
-    tuple[GroupingFactor, ...], tuple[FactorLabels, ...], tuple[RandomTerm, ...], tuple[TermLabels, ...]
-]:
-    made = {block.bar.factors: grouping_factor(block.bar.factors, parts.coded) for block in parts.blocks}
-    n_levels = [made[block.bar.factors][0].n_levels for block in parts.blocks]
-    for block, count in zip(parts.blocks, n_levels, strict=True):
-        _check_identified(block, count, len(parts.y))
-    blocks = [parts.blocks[i] for i in _lme4_order(n_levels)]
-    position = {factors: i for i, factors in enumerate(dict.fromkeys(block.bar.factors for block in blocks))}
-    terms = tuple(RandomTerm(position[block.bar.factors], block.Xi) for block in blocks)
-    labels = tuple(
-        TermLabels(position[block.bar.factors], block.columns, block.bar.lhs, block.coding)
-        for block in blocks
-    )
-    return (
-        tuple(made[factors][0] for factors in position),
-        tuple(made[factors][1] for factors in position),
-        terms,
-        labels,
-    )
-
-
-def _lme4_order(n_levels: Sequence[int]) -> list[int]:
-    """Order of the terms: as written if the numbers of levels do not increase, else R's rev(order(n))."""
-    if all(a >= b for a, b in pairwise(n_levels)):
-        return list(range(len(n_levels)))
-    return sorted(range(len(n_levels)), key=lambda i: n_levels[i])[::-1]
-
-
-def _check_identified(block: Block, n_levels: int, n: int) -> None:
-    """lme4's two refusals: as many levels, or random effects of one term, as rows."""
-    k = len(block.columns)
-    if n_levels * k < n:
-        return
-    if n_levels >= n and k == 1:
-        what = "a random intercept" if block.coding is None else "a random slope"
-        raise DesignError(
-            f'grouping factor "{block.bar.group}" has as many levels ({n_levels}) as there are rows ({n}); '
-            f"{what} cannot be told from the residual. Drop {block.bar} or check the data"
-        )
-    raise DesignError(
-        f"the term {block.bar} has {n_levels * k} random effects ({n_levels} levels x {k}) for {n} rows; "
-        "they cannot be told from the residual. Use fewer columns on the left of the bar"
-    )

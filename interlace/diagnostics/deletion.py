@@ -13,13 +13,14 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import DeletionWarning
+from interlace.fitted import record_of
 from interlace.parallel import run
 from interlace.pls import PLSFit
 from interlace.pls.rows.subtraction import Deleted, Raw, refit_without
 from interlace.pls.rows.weighted import Rows
 
 from .cases import Cases, cases_of
-from .fitted_rows import FittedRows, FloatArray, IntArray, component_names, components, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, IntArray, component_names, components, fitted_rows
 
 # Cases that a failure message spells out before it starts to count.
 SHOWN = 5
@@ -166,7 +167,8 @@ def case_delete(
     E          0.278  0.728   4.668
     F          0.304  0.685   1.942
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     cases = cases_of(design, level, results.model.data.frame)
     if delete is not None:
         cases = cases.joined(delete)

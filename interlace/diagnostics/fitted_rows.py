@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from interlace.design import Design
 from interlace.names import merged_columns
 from interlace.pls import PLSFit
 from interlace.pls.matrices.structures import unstructured
-from interlace.pls.polish import polished
 from interlace.pls.rows.subtraction import Raw
 from interlace.pls.rows.weighted import Rows, rows_of
 from interlace.pls.search.criterion import Decomposition
@@ -71,40 +70,6 @@ def fitted_rows(design: Design, fit: PLSFit) -> FittedRows:
     at = fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
     rows = rows_of(fit.criterion, *design.arrays, **design.weighting)
     return FittedRows(design, fit, at, rows)
-
-
-def unpack(results: Any) -> tuple[Design, PLSFit]:
-    """Design and fit of a results object, wrapped or not.
-
-    Parameters
-    ----------
-    results : CrossedLMMResults
-        A fitted model.
-
-    Returns
-    -------
-    Design, PLSFit
-        The fit to the last digits, with its criterion, also after loading from a file.
-
-    Raises
-    ------
-    TypeError
-        If it is no fitted model.
-    ValueError
-        If its rows were removed.
-    """
-    plain = getattr(results, "_results", results)
-    if not hasattr(plain, "pls_fit"):
-        raise TypeError(
-            f"a fitted model was wanted, not {type(results).__name__}; give what interlace.fit or "
-            "CrossedLMM.fit returns"
-        )
-    if plain.model.endog is None:
-        raise ValueError("the rows of the data are gone (remove_data was called); fit the model again")
-    fit = plain.pls_fit
-    if fit.criterion is None:
-        fit = replace(fit, criterion=plain.criterion)
-    return plain.model.design, polished(fit)
 
 
 def component_names(design: Design) -> list[str]:

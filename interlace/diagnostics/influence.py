@@ -8,12 +8,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from interlace.errors import DesignError
+from interlace.fitted import record_of
 from interlace.frames.columns import as_frame
 from interlace.pls.rows.one_step import OneStep, delete_cases, delete_rows
 
 from .cases import Cases, cases_of
 from .deletion import CaseDeletion, case_delete, delete_exactly
-from .fitted_rows import FittedRows, fitted_rows, unpack
+from .fitted_rows import FittedRows, fitted_rows
 from .leverage import PARTS, leverage_of_rows
 from .residuals import hlm_resid
 
@@ -109,7 +110,8 @@ def hlm_influence(
     E        0.000    0.000     0.191     1.191             0.191
     F        0.556    0.467     0.191     1.191             0.191
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     cases = cases_of(design, level, results.model.data.frame)
     fitted = fitted_rows(design, fit)
     by_row = leverage_of_rows(fitted)
@@ -178,7 +180,7 @@ def hlm_augment(
     joined = pd.concat([residuals, influence], axis=1)
     if data is None:
         return joined
-    return _beside(data, joined, cases_of(unpack(results)[0], level, results.model.data.frame))
+    return _beside(data, joined, cases_of(record_of(results).design, level, results.model.data.frame))
 
 
 # ---- One measure at a time ----------------------------------------------------------------------------
@@ -187,7 +189,8 @@ def hlm_augment(
 def _measure(results: Any, level: Any, method: Method, name: str) -> pd.Series:
     if isinstance(results, CaseDeletion):
         return results.measures[name]
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     cases = cases_of(design, level, results.model.data.frame)
     return _measures(fitted_rows(design, fit), cases, method)[0][name]
 

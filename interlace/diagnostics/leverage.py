@@ -10,12 +10,13 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import DesignError
+from interlace.fitted import record_of
 from interlace.pls import PLSFit
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.rows.weighted import quadratics, whitened
 
 from .cases import Cases, cases_of
-from .fitted_rows import FittedRows, FloatArray, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, fitted_rows
 
 PARTS = ("overall", "fixef", "ranef", "ranef.uc")
 
@@ -103,5 +104,6 @@ def leverage(results: Any, level: Any = 1, *, parts: Sequence[str] = PARTS) -> p
     unknown = set(parts) - set(PARTS)
     if unknown:
         raise DesignError(f"parts= holds {sorted(unknown)}; wanted some of {list(PARTS)}")
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     return leverage_frame(design, fit, cases_of(design, level, results.model.data.frame))[list(parts)]

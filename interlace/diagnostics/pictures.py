@@ -9,8 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from interlace.errors import DesignError
+from interlace.fitted import record_of
 
-from .fitted_rows import BoolArray, unpack
+from .fitted_rows import BoolArray
 from .influence import cooks_distance
 from .plot_frames import Cutoff, compare_influence_frame, dotplot_frame, qq_frame, ranef_frame, residual_frame
 from .plots import (
@@ -127,7 +128,8 @@ def compare_influence(
     >>> figure = interlace.compare_influence(fit, "Days", method="one-step")
     """
     frame = compare_influence_frame(results, parameter, level=level, method=method, n_jobs=n_jobs)
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     name = frame.index.get_level_values("parameter")[0]
     j = design.xnames.index(name)
     half = stats.norm.ppf(0.975)
@@ -174,7 +176,7 @@ def _places(count: int, ax: Any, size: tuple[float, float]) -> tuple[Any, list[A
 # ---- Kinds of r.plot ---------------------------------------------------------------------------------
 
 
-def plot(results: Any, kind: str = "resid", *, ax: Any = None, **options: Any) -> Any:
+def plot(results: Any, kind: str = "resid", ax: Any = None, **options: Any) -> Any:
     """Draw one of the pictures of a fitted model.
 
     Parameters
@@ -295,7 +297,7 @@ def plot_ranef_pairs(results: Any, *, factor: str | None = None, ax: Any = None)
 
 def plot_influence(results: Any, *, level: Any = None, ax: Any = None) -> Any:
     """Cook's distances of the groups, one-step; a panel per grouping factor."""
-    levels = [x.name for x in unpack(results)[0].factor_labels] if level is None else [level]
+    levels = [x.name for x in record_of(results).design.factor_labels] if level is None else [level]
     measures = [cooks_distance(results, own) for own in levels]
     figure, axes = _places(len(measures), ax, tall(max(len(own) for own in measures)))
     for place, own in zip(axes, measures, strict=True):

@@ -10,13 +10,14 @@ from scipy import stats
 
 from interlace.design import Design
 from interlace.errors import DesignError
+from interlace.fitted import record_of
 from interlace.pls import PLSFit
 from interlace.prediction.parts import fixed_part
 from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import Cases, cases_of
 from .deletion import delete_exactly
-from .fitted_rows import FittedRows, FloatArray, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, fitted_rows
 from .influence import one_step
 from .residuals import conditional_fit, conditional_sd, resid_conditional
 
@@ -99,7 +100,8 @@ def residual_frame(results: Any) -> pd.DataFrame:
     0  253.66  -4.10        -0.18   0.43
     1  273.33 -14.63        -0.63   0.79
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     fitted = conditional_fit(design, fit, fixed_part(design.X, fit.beta, design.offset))
     studentized = resid_conditional(results, "studentized").to_numpy()
     columns = {
@@ -171,7 +173,8 @@ def ranef_frame(results: Any, factor: str | None = None, effect: str | None = No
     0   335 -10.75  2.3
     1   309  -8.62  2.3
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     parts = []
     for f, labels in enumerate(design.factor_labels):
         modes, sds = np.hstack(of_factor(design, f, fit.b)), conditional_sd(design, fit, f)
@@ -238,7 +241,8 @@ def compare_influence_frame(
     >>> frame["estimate"].agg(["min", "max"]).round(2).tolist()
     [9.8, 11.25]
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     chosen = _chosen(list(design.xnames), parameter)
     levels = [x.name for x in design.factor_labels] if level is None else level
     parts = []

@@ -10,15 +10,16 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import DesignError
+from interlace.fitted import record_of
 from interlace.pls import PLSFit
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.rows.weighted import quadratics, whitened
 from interlace.pls.rows.whitening import uncorrelated
-from interlace.prediction.parts import fixed_part, random_part
+from interlace.prediction.parts import conditional_mean, fixed_part
 from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import cases_of
-from .fitted_rows import FittedRows, FloatArray, IntArray, fitted_rows, unpack
+from .fitted_rows import FittedRows, FloatArray, IntArray, fitted_rows
 from .least_squares import GroupwiseOLS, groupwise_ols
 from .leverage import random_share
 from .quantile import Seed, quantile_residuals
@@ -96,7 +97,8 @@ def hlm_resid(
     308                  2.26         9.20          -7.21     11.30
     309                -40.40        -8.62         -46.35     -8.21
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     if standardize not in (False, True, "semi"):
         raise DesignError(f'standardize={standardize!r}; wanted False, True or "semi"')
     if kind not in ("hlm", "quantile"):
@@ -159,10 +161,7 @@ def conditional_fit(design: Design, fit: PLSFit, marginal: FloatArray) -> FloatA
     -------
     ndarray of shape (n,)
     """
-    fitted = marginal.copy()
-    for term, b in zip(design.terms, fit.b, strict=True):
-        fitted += random_part(design.factors[term.factor].codes, term.Xi, b)
-    return fitted
+    return conditional_mean(design, fit, marginal)
 
 
 def root_weights(design: Design) -> FloatArray | float:
@@ -322,7 +321,8 @@ def resid_conditional(results: Any, type: Type = "raw") -> pd.Series:
     >>> interlace.diagnostics.resid_conditional(r, "studentized").abs().max().round(2)
     np.float64(5.53)
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     _check_type(type)
     fitted = conditional_fit(design, fit, fixed_part(design.X, fit.beta, design.offset))
     resid = design.y - fitted
@@ -363,7 +363,8 @@ def resid_marginal(results: Any, type: Type = "raw") -> pd.Series:
     >>> interlace.diagnostics.resid_marginal(r, "cholesky").std().round(2)
     np.float64(1.0)
     """
-    design, fit = unpack(results)
+    record = record_of(results)
+    design, fit = record.design, record.polished
     _check_type(type)
     resid = design.y - fixed_part(design.X, fit.beta, design.offset)
     if type != "raw":

@@ -10,10 +10,11 @@ import pandas as pd
 from scipy import stats
 
 from interlace.errors import DesignError
+from interlace.fitted import EstimatedModel, record_of
 from interlace.pls.rows.one_step import OneStep
 
 from .cases import Cases, cases_of
-from .fitted_rows import FloatArray, fitted_rows, unpack
+from .fitted_rows import FloatArray, fitted_rows
 from .influence import one_step
 from .leverage import leverage_of_rows
 from .plots import index_figure, influence_figure
@@ -52,7 +53,8 @@ class CrossedLMMInfluence:
 
     def __init__(self, results: Any, level: Any = 1) -> None:
         self._results = results
-        self._design, self._fit = unpack(results)
+        record = record_of(results)
+        self._design, self._fit = record.design, record.polished
         self.cases: Cases = cases_of(self._design, level, results.model.data.frame)
 
     @cached_property
@@ -179,3 +181,29 @@ class CrossedLMMInfluence:
                 f"y_var={y_var!r}; wanted one of {[k for k, c in columns.items() if c in frame]}"
             )
         return index_figure(frame[columns[y_var]], ax=ax)
+
+
+def get_influence(self: EstimatedModel, level: Any = 1) -> CrossedLMMInfluence:
+    """One-step influence of observations or groups, named as statsmodels names it.
+
+    Parameters
+    ----------
+    level : 1, str, Series or array, default 1
+        The observations, a grouping factor, or a partition of the rows.
+
+    Returns
+    -------
+    interlace.diagnostics.CrossedLMMInfluence
+        With ``cooks_distance``, ``dfbetas``, ``summary_frame()``, ``plot_influence()`` and others.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.get_influence(level="Subject").summary_frame().head(2).round(2)
+             dfb_Intercept  dfb_Days  cooks_d  dffits  cov_ratio  hat_diag
+    Subject
+    308               0.06     -0.42     0.09    0.42       1.12      0.16
+    309               0.39      0.30     0.15    0.53       1.12      0.16
+    """
+    return CrossedLMMInfluence(self, level)

@@ -46,6 +46,38 @@ def capture_environment(depth: int = 0) -> EvalEnvironment:
     return EvalEnvironment.capture(depth, reference=1)
 
 
+def environment_above(eval_env: Any) -> Any:
+    """Names that the caller of a function sees, or of a function above it, as ``eval_env=`` asks for.
+
+    Parameters
+    ----------
+    eval_env : int, mapping or patsy environment
+        So many frames above the caller of the function that calls this one; -1 for no names at all.
+
+    Returns
+    -------
+    patsy.EvalEnvironment, mapping or None
+    """
+    if not isinstance(eval_env, int):
+        return eval_env
+    return None if eval_env < 0 else capture_environment(eval_env + 2)
+
+
+def one_frame_deeper(eval_env: Any) -> Any:
+    """The same ``eval_env=`` for a function that is called one frame further down.
+
+    Parameters
+    ----------
+    eval_env : int, mapping or patsy environment
+        As given; -1 means no names, wherever it is said.
+
+    Returns
+    -------
+    int, mapping or patsy environment
+    """
+    return eval_env + 1 if isinstance(eval_env, int) and eval_env >= 0 else eval_env
+
+
 def as_environment(names: Any) -> EvalEnvironment:
     """Environment from what users may give as one.
 

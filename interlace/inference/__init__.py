@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .approximation import Approximation, Ddf, FTest, approximation
+from .approximation import Approximation, Ddf, FTest, approximation, approximation_of
 from .variances import (
     boundary_entries,
     boundary_thetas,
@@ -23,6 +23,7 @@ __all__ = [
     "Ddf",
     "FTest",
     "approximation",
+    "approximation_of",
     "boundary_entries",
     "boundary_thetas",
     "column_major",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
+from interlace.fitted import Ddf, EstimatedModel
 from interlace.pls import PLSFit
 
 from .fstatistic import Approximation, FTest, Normal
 from .kenward_roger import kenward_roger
 from .satterthwaite import satterthwaite
-
-Ddf: TypeAlias = Literal["satterthwaite", "kenward-roger", "normal"]
 
 
 def approximation(fit: PLSFit, ddf: Ddf) -> Approximation:
@@ -41,4 +40,24 @@ def approximation(fit: PLSFit, ddf: Ddf) -> Approximation:
     return kenward_roger(fit) if ddf == "kenward-roger" else Normal(fit.vcov_beta)
 
 
-__all__ = ["Approximation", "Ddf", "FTest", "Normal", "approximation"]
+def approximation_of(results: EstimatedModel, ddf: Ddf | None = None) -> Approximation:
+    """The method of that name for some results, set up once.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fit.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
+        By default that of the fit.
+
+    Returns
+    -------
+    Approximation
+    """
+    record, ddf = results.record, results.ddf if ddf is None else ddf
+    if ddf == "normal":
+        return approximation(record.fit, ddf)
+    return record.once(ddf, lambda: approximation(record.complete, ddf))
+
+
+__all__ = ["Approximation", "Ddf", "FTest", "Normal", "approximation", "approximation_of"]

@@ -52,9 +52,9 @@ def anova(*results: Any, refit: Literal["ml"] | None = "ml") -> pd.DataFrame:
         raise InferenceError(f"anova compares fitted models and was given {len(plain)}; give two or more")
     if refit not in ("ml", None):
         raise ValueError(f"refit={refit!r} is not offered; give 'ml' or None")
-    designs = [result.model.design for result in plain]
+    designs = [result.record.design for result in plain]
     check_comparable(designs)
-    fits = [result.pls_fit if refit is None else as_ml(result.fit_with_criterion()) for result in plain]
+    fits = [result.pls_fit if refit is None else as_ml(result.record.complete) for result in plain]
     if len({fit.reml for fit in fits}) > 1:
         raise InferenceError("some fits are by REML and some by maximum likelihood; use refit='ml'")
     if fits[0].reml and any(not _same_fixed(designs[0].X, design.X) for design in designs[1:]):

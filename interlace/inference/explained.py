@@ -56,7 +56,7 @@ class VarianceShares:
         return self.random / (self.fixed + self.random + self.residual)
 
 
-def variance_shares(
+def shares_of_variance(
     X: FloatArray,
     beta: FloatArray,
     terms: Sequence[RandomTerm],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.matrices.structures import unstructured
 
 FloatArray = NDArray[np.float64]
+IntervalMethod = Literal["wald", "profile", "bootstrap"]
 
 # Share of sigma that a random effect must add to the responses for its variance not to be called zero.
 NEGLIGIBLE = 1e-8

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,11 @@ from numpy.typing import NDArray
 
 from interlace.design import Design
 from interlace.errors import DesignError, MissingValuesError
+from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.used_rows import aligned
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.matrices.triangular import inverse_from_upper
 from interlace.pls.rows.weighted import rows_of
-
-if TYPE_CHECKING:
-    from interlace.lmm.results import CrossedLMMResults
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -28,12 +27,52 @@ Kind = Literal["CR0", "CR2"]
 LARGEST = 5_000
 
 
-def robust_fit(results: CrossedLMMResults, groups: Any, kind: Kind) -> PLSFit:
+def get_robustcov_results(
+    self: EstimatedModel, cov_type: Literal["cluster"] = "cluster", *, groups: Any, kind: Kind = "CR2"
+) -> Any:
+    """Results with cluster-robust standard errors of the fixed effects.
+
+    Parameters
+    ----------
+    cov_type : "cluster"
+        Residuals may be correlated in any way within clusters, and have any variance.
+    groups : str or array_like of shape (nobs,)
+        A grouping factor of the model, or the cluster of every row.
+    kind : {"CR0", "CR2"}, default "CR2"
+        The sandwich as it is, or adjusted so that it is unbiased if the model is true.
+
+    Returns
+    -------
+    CrossedLMMResults
+        In the wrapper: the same estimates with another covariance of the fixed effects. Tests use the
+        normal distribution.
+
+    References
+    ----------
+    Pustejovsky & Tipton (2018), Journal of Business & Economic Statistics 36, 672-683.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.get_robustcov_results(groups="Subject").bse_fe.round(3).to_dict()
+    {'Intercept': 6.825, 'Days': 1.546}
+    """
+    if cov_type != "cluster":
+        raise ValueError(f'cov_type={cov_type!r} is not offered; give "cluster"')
+    robustified = self.model.results_of(robust_fit(self.record, groups, kind))
+    plain = robustified._results
+    plain.ddf, plain.cov_type = "normal", "cluster"
+    plain.cov_kwds = {"groups": copy(groups), "kind": kind}
+    return robustified
+
+
+def robust_fit(fitted: Fitted, groups: Any, kind: Kind) -> PLSFit:
     """The fit with a cluster-robust covariance of the fixed effects.
 
     Parameters
     ----------
-    results : CrossedLMMResults
+    fitted : Fitted
         With the rows of the fit.
     groups : str or array_like of shape (n,)
         A grouping factor of the model, or the cluster of every row.
@@ -47,10 +86,9 @@ def robust_fit(results: CrossedLMMResults, groups: Any, kind: Kind) -> PLSFit:
     """
     if kind not in ("CR0", "CR2"):
         raise ValueError(f'kind={kind!r} is not offered; give "CR0" or "CR2"')
-    design = results.model.present_design()
-    clusters = cluster_codes(design, groups)
-    vcov = cluster_covariance(design, results.pls_fit, results.criterion, clusters, kind)
-    return replace(results.pls_fit, vcov_beta=vcov)
+    clusters = cluster_codes(fitted.design, groups)
+    vcov = cluster_covariance(fitted.design, fitted.fit, fitted.criterion, clusters, kind)
+    return replace(fitted.fit, vcov_beta=vcov)
 
 
 def cluster_codes(design: Design, groups: Any) -> IntArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +14,6 @@ from statsmodels.base.data import PandasData
 
 from interlace.design import Design
 from interlace.names import variance_names
-from interlace.pls import GroupingFactor, RandomTerm
 
 
 class DesignData(PandasData):
@@ -108,7 +106,7 @@ class DesignData(PandasData):
 
     def without_rows(self) -> None:
         """Forget the frame and everything with one entry per row."""
-        self.design = _without_rows(self.design)
+        self.design = self.design.without_rows()
         self.frame = self.endog = self.exog = None
 
     # statsmodels leaves patsy's objects out of the pickle and evaluates the formula anew when loading, in
@@ -134,18 +132,3 @@ def _spans_constant(X: NDArray[np.float64]) -> bool:
     scaled = X / np.where(length > 0, length, 1.0)
     remainder = ones - scaled @ np.linalg.lstsq(scaled, ones, rcond=None)[0]
     return bool(np.abs(remainder).max() < 1e-8)
-
-
-def _without_rows(design: Design) -> Design:
-    no_rows = slice(0)
-    return replace(
-        design,
-        y=design.y[no_rows].copy(),
-        X=design.X[no_rows].copy(),
-        factors=tuple(GroupingFactor(f.codes[no_rows].copy(), f.n_levels) for f in design.factors),
-        terms=tuple(RandomTerm(t.factor, t.Xi[no_rows].copy()) for t in design.terms),
-        weights=None,
-        offset=None,
-        index=design.index[no_rows],
-        positions=None,
-    )

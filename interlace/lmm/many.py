@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from interlace.errors import FormulaError, MissingValuesError
 from interlace.formula.coding import parse_response
-from interlace.formula.variables import as_environment, capture_environment, evaluate
+from interlace.formula.variables import as_environment, environment_above, evaluate
 from interlace.frames.columns import Columns, as_frame
 from interlace.resampling import responses_of
 from interlace.resampling.refit import fits
@@ -123,7 +123,7 @@ def fit_many(
     {'Intercept': 251.405, 'Days': 10.467}
     """
     check_choice("method", method, ("REML", "ML"))
-    env = capture_environment(eval_env + 1) if isinstance(eval_env, int) else eval_env
+    env = environment_above(eval_env)
     frame, names = _with_responses(as_frame(data), responses)
     values = _values(frame, names, env, options.get("missing", "drop"))
     right = formula.rpartition("~")[2]

@@ -36,11 +36,6 @@ class MarginalModel(LikelihoodModel):
         """The matrices and their labels."""
         return self.data.design
 
-    def _present(self) -> Design:
-        if self.endog is None:
-            raise ValueError("the rows of the data are gone (remove_data was called); build the model again")
-        return self.design
-
     def criterion(self, *, reml: bool = True, solver: Solver = "auto") -> pls.ProfiledCriterion:
         """Profiled criterion of the model: a function of theta, lme4's deviance function.
 
@@ -64,7 +59,7 @@ class MarginalModel(LikelihoodModel):
         >>> round(model.criterion(reml=False)([1.0, 0.0, 1.0]), 4)
         1784.6423
         """
-        design = self._present()
+        design = self.design
         return pls.profiled_criterion(*design.arrays, **design.weighting, reml=reml, solver=solver)
 
     def loglike(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> float:
@@ -168,7 +163,7 @@ class MarginalModel(LikelihoodModel):
         ndarray
             One value per row.
         """
-        matrix = self._present().X if exog is None else np.asarray(exog, dtype=float)
+        matrix = self.design.X if exog is None else np.asarray(exog, dtype=float)
         return matrix @ np.asarray(params, dtype=float)[: self.k_fe]
 
     def get_distribution(
@@ -195,7 +190,7 @@ class MarginalModel(LikelihoodModel):
         ValueError
             If a covariance matrix is not positive semidefinite.
         """
-        design, natural = self._present(), np.asarray(params, dtype=float)
+        design, natural = self.design, np.asarray(params, dtype=float)
         factors = relative_factors(natural[self.k_fe :], [term.k for term in design.terms], 1.0)
         if factors is None:
             raise ValueError("params hold a covariance matrix that is not positive semidefinite")

@@ -20,7 +20,7 @@ from interlace.errors import DesignError, SingularFitWarning
 from interlace.formula.bars import bars_from_statsmodels, expand_bars
 from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.updating import updated
-from interlace.formula.variables import capture_environment
+from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
 from interlace.inference import Ddf
 
@@ -199,7 +199,7 @@ class CrossedLMM(MarginalModel):
             subset=subset,
             missing=missing,
             rank=rank,
-            eval_env=_environment(eval_env),
+            eval_env=environment_above(eval_env),
         )
         model = cls.__new__(cls)
         model._adopt(design, formula=formula, frame=data)
@@ -364,7 +364,7 @@ class CrossedLMM(MarginalModel):
         check_choice("method", method, (None, "newton"))
         check_choice("ddf", ddf, get_args(Ddf))
         check_choice("solver", solver, ("auto", "cholmod", "blocked"))
-        design = self._present()
+        design = self.design
         pls_fit = pls.fit(
             *design.arrays,
             **design.weighting,
@@ -395,7 +395,7 @@ class CrossedLMM(MarginalModel):
 
     def present_design(self) -> Design:
         """The design with its rows; refused when they are gone."""
-        return self._present()
+        return self.design.with_rows(self.design.rows)
 
     def results_of(self, pls_fit: pls.PLSFit, ddf: Ddf = "satterthwaite") -> CrossedLMMResultsWrapper:
         """Results of a fit that was made elsewhere, without its warnings."""
@@ -412,7 +412,7 @@ class CrossedLMM(MarginalModel):
     def with_response(self, y: FloatArray, name: str) -> CrossedLMM:
         """The same design with another response, shape (n,)."""
         model = copy(self)
-        model.data = self.data.with_response(replace(self.design, y=y, yname=name))
+        model.data = self.data.with_response(self.design.with_response(y, name))
         model.endog = y
         return model
 
@@ -453,7 +453,7 @@ class CrossedLMM(MarginalModel):
         ]
         new = updated(old, bars, ". ~ ." if formula is None else formula)
         model = type(self).__new__(type(self))
-        design = build_design(new, frame, eval_env=_environment(eval_env), **vars(recipe))
+        design = build_design(new, frame, eval_env=environment_above(eval_env), **vars(recipe))
         model._adopt(design, formula=str(new), frame=frame)
         model.recipe = recipe
         return model, options
@@ -524,7 +524,7 @@ def fit(
     """
     check_choice("method", method, ("REML", "ML"))
     for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
-    above = eval_env + 1 if isinstance(eval_env, int) and eval_env >= 0 else eval_env
+    above = one_frame_deeper(eval_env)
     _refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
     model = CrossedLMM.from_formula(formula, data, groups=groups, random=random, eval_env=above, **options)
     return model.fit(reml=method == "REML", **for_fit)
@@ -532,14 +532,6 @@ def fit(
 
 FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf")
 FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "missing", "rank")
-
-
-def _environment(eval_env: Any) -> Any:
-    """Names that the caller of :meth:`CrossedLMM.from_formula`, or of a function above it, sees."""
-    if not isinstance(eval_env, int):
-        return eval_env
-    # Between here and the caller lies from_formula.
-    return None if eval_env < 0 else capture_environment(eval_env + 2)
 
 
 def _known(changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,39 +1,45 @@
-"""The fitted model: statsmodels' words for what the penalised least squares found."""
+"""The fitted model: a table of contents of what can be asked of it, in statsmodels' words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from statsmodels.iolib.summary2 import Summary
+from statsmodels.base.model import LikelihoodModelResults
 
-from interlace import inference
-from interlace.inference import Ddf
+from interlace.diagnostics import hlm_resid, plot
+from interlace.diagnostics.statsmodels_influence import get_influence
+from interlace.fitted import Ddf, Fitted
+from interlace.formula.variables import one_frame_deeper
+from interlace.inference import approximation_of, contrasts, effects, natural_parameters, wald
+from interlace.inference.parameters import IntervalMethod, positions
+from interlace.inference.robust import get_robustcov_results
 from interlace.pls import PLSFit
-from interlace.prediction import ranef
-from interlace.prediction.expected import Expected
-from interlace.report import Publication
-from interlace.report.summary import build_summary
+from interlace.pls.search.certificate import Certificate
+from interlace.prediction import expected, ranef
+from interlace.prediction.uncertainty import get_prediction
+from interlace.profile.profiled import profile, profiled
+from interlace.report import paragraph, single, tidying
+from interlace.report.summary import summary
+from interlace.resampling.bootstrap import bootstrap
+from interlace.resampling.refit import refit
+from interlace.resampling.response import responses_of_fit
+from interlace.resampling.simulate import simulate
 
-from .diagnosis import Diagnosis
-
-if TYPE_CHECKING:
-    from interlace.pls.search.certificate import Certificate
-
-    from .model import CrossedLMM
+from .marginal import MarginalModel
 
 FloatArray = NDArray[np.float64]
 
-# What exists only as long as the rows do; remove_data() forgets them.
-ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
+# What has an entry per row and is forgotten with the rows.
+ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal", "responses")
 
 
-class CrossedLMMResults(Publication, Diagnosis, Expected):
+class CrossedLMMResults(LikelihoodModelResults):
     """A fitted linear mixed model.
 
     Made by :meth:`interlace.CrossedLMM.fit`, which returns it inside a wrapper that labels arrays with the
@@ -79,14 +85,14 @@ class CrossedLMMResults(Publication, Diagnosis, Expected):
     (False, True, ())
     """
 
-    model: CrossedLMM
+    model: MarginalModel
 
-    def __init__(self, model: CrossedLMM, pls_fit: PLSFit, *, full_output: bool = True) -> None:
-        self.pls_fit = pls_fit
-        self.term_covariances = pls_fit.Sigma
-        params = np.concatenate([pls_fit.beta, inference.natural_parameters(pls_fit.Sigma)])
+    def __init__(self, model: MarginalModel, pls_fit: PLSFit, *, full_output: bool = True) -> None:
+        self.record = Fitted(model.design, pls_fit)
+        params = np.concatenate([pls_fit.beta, natural_parameters(pls_fit.Sigma)])
         super().__init__(model, params, scale=float(pls_fit.sigma2))
         self.full_output = full_output
+        self.term_covariances = pls_fit.Sigma
         self.nobs = int(pls_fit.n)
         self.k_fe = int(pls_fit.p)
         self.reml = bool(pls_fit.reml)
@@ -102,7 +108,40 @@ class CrossedLMMResults(Publication, Diagnosis, Expected):
             f"-2 log-likelihood {self.objective:.4f}; {end}>"
         )
 
+    @property
+    def pls_fit(self) -> PLSFit:
+        """The numbers behind everything here, in lme4's notation."""
+        return self.record.fit
+
+    @property
+    def ddf(self) -> Ddf:
+        """Degrees of freedom where a method is not told which."""
+        return self.record.ddf
+
+    @ddf.setter
+    def ddf(self, ddf: Ddf) -> None:
+        self.record = replace(self.record, ddf=ddf)
+
+    @property
+    def criterion(self) -> Any:
+        """The criterion that was minimised, as a function of ``theta``; set up anew after loading."""
+        return self.record.criterion
+
+    def fit_with_criterion(self) -> PLSFit:
+        """The solution with its criterion, which is set up anew after loading."""
+        return self.record.complete
+
     # ---- Estimates ------------------------------------------------------------------------------
+
+    @property
+    def fe_names(self) -> list[str]:
+        """Names of the fixed effects."""
+        return list(self.record.design.xnames)
+
+    @property
+    def fe_params(self) -> FloatArray:
+        """Estimates of the fixed effects; shape (k_fe,)."""
+        return self.pls_fit.beta
 
     @property
     def variance_names(self) -> list[str]:
@@ -167,28 +206,107 @@ class CrossedLMMResults(Publication, Diagnosis, Expected):
     @property
     def dropped(self) -> tuple[str, ...]:
         """Columns left out because they depend linearly on others."""
-        return self.model.design.dropped_columns
+        return self.record.design.dropped_columns
 
     @property
     def n_dropped(self) -> int:
         """Rows left out because of missing values."""
-        return int(self.model.design.n_dropped)
+        return int(self.record.design.n_dropped)
 
     @cached_property
     def ngroups(self) -> pd.Series:
         """Number of levels of every grouping factor."""
-        design = self.model.design
-        counts = {
-            labels.name: f.n_levels for labels, f in zip(design.factor_labels, design.factors, strict=True)
-        }
-        return pd.Series(counts, dtype=int, name="groups")
+        schema = self.record.design.schema
+        return pd.Series(schema.n_levels, schema.factor_names, dtype=int, name="groups")
 
     @cached_property
     def group_sizes(self) -> pd.DataFrame:
         """Smallest, largest and mean number of rows per group, one line per grouping factor."""
-        sizes = [np.bincount(f.codes, minlength=f.n_levels) for f in self.model.design.factors]
+        sizes = [np.bincount(f.codes, minlength=f.n_levels) for f in self.record.design.factors]
         rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in sizes]
         return pd.DataFrame(rows, index=self.ngroups.index, columns=["min", "max", "mean"])
+
+    # ---- Standard errors, tests, intervals ------------------------------------------------------
+
+    @property
+    def normalized_cov_params(self) -> FloatArray:
+        """Covariance of the estimates divided by ``scale``."""
+        return wald.covariance_of(self) / self.scale
+
+    @normalized_cov_params.setter
+    def normalized_cov_params(self, value: None) -> None:
+        """Accept what the base class assigns on construction; the covariance is computed when asked for."""
+
+    cov_params = wald.cov_params
+    bse = cached_property(wald.bse)
+    bse_fe = cached_property(wald.bse_fe)
+    bse_re = cached_property(wald.bse_re)
+    tvalues = cached_property(wald.tvalues)
+    pvalues = cached_property(wald.pvalues)
+    t_test, f_test, wald_test = contrasts.t_test, contrasts.f_test, contrasts.wald_test
+    wald_test_terms = contrasts.wald_test_terms
+    coef_table, anova, emmeans = effects.coef_table, effects.anova, effects.emmeans
+    drop1, ranova = effects.drop1, effects.ranova
+    r2, icc, variance_shares = effects.r2, effects.icc, effects.variance_shares
+    get_robustcov_results = get_robustcov_results
+    profile = profile
+
+    def conf_int(
+        self,
+        alpha: float = 0.05,
+        cols: Sequence[int] | None = None,
+        *,
+        method: IntervalMethod = "wald",
+        parm: Any = None,
+        n_jobs: int | None = 1,
+        **bootstrap: Any,
+    ) -> Any:
+        """Confidence intervals of the parameters.
+
+        Parameters
+        ----------
+        alpha : float, default 0.05
+            The level is ``1 - alpha``.
+        cols : sequence of int, optional
+            Positions of the parameters wanted.
+        method : {"wald", "profile", "bootstrap"}, default "wald"
+            By standard errors, for ``params``; by the likelihood profile or the bootstrap, for standard
+            deviations, correlations, sigma and fixed effects, named as in lme4.
+        parm : str, int or sequence of them, optional
+            Names or positions of the parameters wanted.
+        n_jobs : int or None, default 1
+            Workers for the profile and the bootstrap.
+        **bootstrap
+            ``nsim``, ``rng``, ``kind``, ``groups`` and others of ``bootstrap``, and ``interval``
+            ("percentile", "basic", "normal" or "bca").
+
+        Returns
+        -------
+        DataFrame
+            Columns 0 and 1: lower and upper limits. (An array from the unwrapped object for "wald".) A
+            profile that reaches the end of a parameter's range says so in ``.attrs["notes"]``.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+        >>> fit.conf_int(method="profile", parm="sd_Days|Subject").round(3)
+                             0      1
+        sd_Days|Subject  3.801  8.753
+        """
+        chosen = parm if cols is None else list(cols)
+        if method != "bootstrap" and bootstrap:
+            raise TypeError(f"conf_int(method={method!r}) does not know {', '.join(sorted(bootstrap))}")
+        if method == "profile":
+            return profiled(self.record, chosen, n_jobs=n_jobs, grid=False).conf_int(alpha)
+        if method == "bootstrap":
+            interval = bootstrap.pop("interval", "percentile")
+            drawn = self.bootstrap(n_jobs=n_jobs, **bootstrap)
+            return drawn.conf_int(alpha, kind=interval, parm=chosen)
+        if method != "wald":
+            raise ValueError(f'method={method!r} is not offered; give "wald", "profile" or "bootstrap"')
+        places = None if chosen is None else positions(chosen, self.model.data.param_names)
+        return wald.wald_interval(self, alpha, places)
 
     # ---- How the search ended -------------------------------------------------------------------
 
@@ -207,10 +325,7 @@ class CrossedLMMResults(Publication, Diagnosis, Expected):
         """Whether a variance is 0, a correlation ±1 or a covariance matrix otherwise singular."""
         return bool(self.pls_fit.is_singular)
 
-    @cached_property
-    def singular_directions(self) -> tuple[str, ...]:
-        """In words, the term and the direction of every zero variance."""
-        return ranef.singular_sentences(self.model.design, self.term_covariances, self.pls_fit.singular)
+    singular_directions = cached_property(ranef.singular_directions)
 
     @property
     def mle_settings(self) -> dict[str, Any]:
@@ -239,159 +354,83 @@ class CrossedLMMResults(Publication, Diagnosis, Expected):
 
     # ---- Random effects -------------------------------------------------------------------------
 
-    @cached_property
-    def random_effects(self) -> dict[str, pd.Series | pd.DataFrame]:
-        """Conditional modes: factor to Series (intercepts only) or DataFrame (one column per effect)."""
-        design, b = self.model.design, self.pls_fit.b
-        return {
-            labels.name: ranef.by_level(design, f, np.hstack(ranef.of_factor(design, f, b)))
-            for f, labels in enumerate(design.factor_labels)
-        }
-
-    @cached_property
-    def random_effects_cov(self) -> dict[str, pd.Series | pd.DataFrame]:
-        """Conditional variances (intercepts only) or covariance matrices, ``[factor].loc[level]``.
-
-        Given the estimates: as in lme4 they hold no uncertainty of the fixed effects.
-        """
-        design = self.model.design
-        return {
-            labels.name: ranef.by_level_and_column(design, f, covariances)
-            for f, (labels, covariances) in enumerate(zip(design.factor_labels, self._condvar, strict=True))
-        }
-
-    @cached_property
-    def random_effects_se(self) -> dict[str, pd.Series | pd.DataFrame]:
-        """Conditional standard deviations, in the shape of ``random_effects``."""
-        design = self.model.design
-        return {
-            labels.name: ranef.by_level(design, f, np.sqrt(np.einsum("lkk->lk", covariances)))
-            for f, (labels, covariances) in enumerate(zip(design.factor_labels, self._condvar, strict=True))
-        }
-
-    @cached_property
-    def _condvar(self) -> tuple[FloatArray, ...]:
-        """Conditional covariances per grouping factor, in the design's order of factors."""
-        design, fit = self.model.design, self.pls_fit
-        # The numerical room sorts the factors by size; where it put a factor is known from the factor's
-        # terms.
-        place = {t.factor: f for t, f in zip(design.terms, fit.criterion.relcov.term_factor, strict=True)}
-        covariances = fit.condvar_factor()
-        return tuple(covariances[place[f]] for f in range(len(design.factors)))
-
-    def random_effects_by_group(self, factor: str | None = None) -> dict[Any, pd.Series]:
-        """Conditional modes in MixedLM's shape: level to Series.
-
-        Parameters
-        ----------
-        factor : str, optional
-            Name of the grouping factor; may be left out if there is only one.
-
-        Returns
-        -------
-        dict
-            One Series per level, indexed by the effects.
-
-        Raises
-        ------
-        ValueError
-            If there are several factors and none is named.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> fit.random_effects_by_group()["308"].round(2).to_dict()
-        {'(Intercept)': 2.26, 'Days': 9.2}
-        """
-        if factor is None and len(self.random_effects) > 1:
-            raise ValueError(
-                f"the model has several grouping factors; name one of {list(self.random_effects)!r}"
-            )
-        effects = next(iter(self.random_effects.values())) if factor is None else self.random_effects[factor]
-        frame = effects.to_frame() if isinstance(effects, pd.Series) else effects
-        return {level: frame.loc[level] for level in frame.index}
-
-    @cached_property
-    def varcov(self) -> dict[str, pd.DataFrame]:
-        """Covariance matrix of the random effects of every factor, all its terms together."""
-        design = self.model.design
-        return {
-            labels.name: ranef.factor_covariance(design, f, self.term_covariances)
-            for f, labels in enumerate(design.factor_labels)
-        }
+    random_effects = cached_property(ranef.random_effects)
+    random_effects_cov = cached_property(ranef.random_effects_cov)
+    random_effects_se = cached_property(ranef.random_effects_se)
+    random_effects_by_group = ranef.random_effects_by_group
+    varcov = cached_property(ranef.varcov)
+    vcomp = cached_property(ranef.vcomp)
+    variance_components = cached_property(ranef.variance_components)
 
     @property
     def cov_re(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """MixedLM's name for ``varcov``: with a single grouping factor the matrix itself."""
         return next(iter(self.varcov.values())) if len(self.varcov) == 1 else self.varcov
 
-    @cached_property
-    def vcomp(self) -> pd.Series:
-        """Variances of the random effects, named as in the summary; no covariances, no residual."""
-        named = zip(self.variance_names, self.params[self.k_fe :], strict=True)
-        return pd.Series({name: value for name, value in named if name.endswith(" Var")}, dtype=float)
+    # ---- Expected responses, residuals, diagnosis -----------------------------------------------
 
-    @cached_property
-    def variance_components(self) -> dict[str, float | pd.DataFrame]:
-        """Variance (intercepts only) or covariance matrix by factor, and the ``"Residual"`` variance."""
-        components: dict[str, float | pd.DataFrame] = {
-            name: float(Sigma.to_numpy()[0, 0]) if ranef.is_intercept(list(Sigma.columns)) else Sigma
-            for name, Sigma in self.varcov.items()
-        }
-        return components | {"Residual": self.scale}
+    fittedvalues = cached_property(expected.fittedvalues)
+    fittedvalues_marginal = cached_property(expected.fittedvalues_marginal)
+    resid = cached_property(expected.resid)
+    resid_marginal = cached_property(expected.resid_marginal)
+    predict = expected.predict
+    get_prediction = get_prediction
+    hlm_resid, get_influence, plot = hlm_resid, get_influence, plot
 
-    # ---- Presentation and storage ---------------------------------------------------------------
+    # ---- Other data, other formulas -------------------------------------------------------------
 
-    def summary(
-        self,
-        yname: str | None = None,
-        xname_fe: Sequence[str] | None = None,
-        xname_re: Sequence[str] | None = None,
-        title: str | None = None,
-        alpha: float = 0.05,
-        *,
-        ddf: Ddf | None = None,
-    ) -> Summary:
-        """Tables of the fit, in MixedLM's layout.
+    responses = cached_property(responses_of_fit)
+    simulate, refit, bootstrap = simulate, refit, bootstrap
+
+    def update(
+        self, formula: str | None = None, data: Any = None, *, eval_env: Any = 0, **changes: Any
+    ) -> Any:
+        """Fit the model with another formula, other data or other options.
 
         Parameters
         ----------
-        yname : str, optional
-            Name of the response.
-        xname_fe, xname_re : sequence of str, optional
-            Other names for the fixed effects and for the variance parameters.
-        title : str, optional
-            Replaces the default title.
-        alpha : float, default 0.05
-            The confidence intervals have level ``1 - alpha``.
-        ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
-            Degrees of freedom of the tests of fixed effects, by default those that :meth:`CrossedLMM.fit` was
-            given. "normal" gives MixedLM's table.
+        formula : str, optional
+            ``"."`` stands for what was there: ``". ~ . - x"``, ``". ~ . + z + (1 | g)"``,
+            ``". ~ . - (x | g) + (1 | g)"``, ``"np.log(.) ~ ."``. Random-effects terms are kept with the dot
+            unless they are taken away.
+        data : DataFrame or dict of arrays, optional
+            Other data; by default those of the fit.
+        eval_env : int, mapping or patsy environment, default 0
+            Where names that are no columns are looked up: so many frames above the caller.
+        **changes
+            ``method`` ("REML" or "ML"), ``weights``, ``offset``, ``subset``, ``missing``, ``rank`` and the
+            keywords of ``model.fit``; those not given stay as they were.
 
         Returns
         -------
-        statsmodels.iolib.summary2.Summary
-            Prints as text; ``as_html()`` and ``as_latex()`` for the rest.
+        CrossedLMMResults
+            In the wrapper.
+
+        Raises
+        ------
+        FormulaError
+            If a random-effects term is taken away that is not there.
+        DesignError
+            If the model has no formula, or its data are gone and none are given.
 
         Examples
         --------
         >>> import interlace
         >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-        >>> print(fit.summary().tables[1].iloc[:2, :4])
-                     Coef. Std.Err.    df       t
-        Intercept  251.405    6.825  17.0  36.838
-        Days        10.467    1.546  17.0   6.771
+        >>> fit.update(". ~ . - (Days | Subject) + (1 | Subject)", method="ML").model.formula
+        'Reaction ~ Days + (1 | Subject)'
         """
-        return build_summary(
-            self,
-            yname=yname,
-            xname_fe=xname_fe,
-            xname_re=xname_re,
-            title=title,
-            alpha=alpha,
-            ddf=ddf or self.ddf,
-        )
+        reml = {"REML": True, "ML": False, None: self.pls_fit.reml}[changes.pop("method", None)]
+        above = one_frame_deeper(eval_env)
+        model, for_fit = self.model.updated(formula, data, eval_env=above, **changes)
+        return model.fit(reml=reml, **{"ddf": self.ddf, **for_fit})
+
+    # ---- Presentation and storage ---------------------------------------------------------------
+
+    summary = summary
+    tidy, glance, augment = tidying.tidy, tidying.glance, tidying.augment
+    report, to_latex, to_html = paragraph.report, single.to_latex, single.to_html
+    to_markdown = single.to_markdown
 
     def remove_data(self) -> None:
         """Forget the data: the frame and every array with one entry per row, here and in the model.
@@ -410,22 +449,17 @@ class CrossedLMMResults(Publication, Diagnosis, Expected):
         self._settle()
         for name in ROW_ATTRIBUTES:
             self.__dict__.pop(name, None)
-        self.__dict__.pop("responses", None)
-        self.pls_fit = _without_criterion(self.pls_fit)
+        self.record = self.record.without_rows()
         self.model = self.model.without_rows()
 
     def _settle(self) -> None:
         """Compute what a stored or emptied object can no longer compute."""
-        for name in ("group_sizes", "_covariance", "_condvar"):
-            getattr(self, name)
-        self._approximation(self.ddf)
+        _ = self.group_sizes
+        wald.covariance_of(self)
+        ranef.conditional_covariances(self)
+        approximation_of(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The criterion holds CHOLMOD's factor, which lives in C, and arrays with a row per observation.
         self._settle()
         kept = {name: value for name, value in self.__dict__.items() if name != "responses"}
-        return kept | {"pls_fit": _without_criterion(self.pls_fit)}
-
-
-def _without_criterion(pls_fit: PLSFit) -> PLSFit:
-    return replace(pls_fit, criterion=None)  # type: ignore[arg-type]
+        return kept | {"record": self.record.without_criterion()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,11 @@ class PLSFit:
     def is_singular(self) -> bool:
         """Whether the covariance of some term is singular."""
         return any(directions.shape[1] for directions in self.singular)
+
+    def without_criterion(self) -> PLSFit:
+        """The numbers alone, for storage: a criterion holds a factor that lives in C."""
+        gone: Any = None
+        return replace(self, criterion=gone)
 
     @cached_property
     def _conditional(self) -> tuple[FloatArray, ...]:

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from interlace.design import Design, Schema
 from interlace.errors import LevelError
+from interlace.pls import PLSFit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -59,6 +61,61 @@ def random_part(codes: IntArray, Xi: FloatArray, b: FloatArray) -> FloatArray:
     seen = codes >= 0
     part = np.einsum("rk,rk->r", Xi, b[np.where(seen, codes, 0)])
     return part if seen.all() else np.where(seen, part, 0.0)
+
+
+def mean_of_terms(
+    mean: FloatArray,
+    schema: Schema,
+    Xi: Sequence[FloatArray],
+    codes: Sequence[IntArray],
+    b: Sequence[FloatArray],
+    chosen: Collection[str],
+) -> FloatArray:
+    """A mean and, on top, the random effects of some grouping factors.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n,)
+        The fixed part.
+    schema : Schema
+        Labels of terms and factors.
+    Xi : sequence of ndarray of shape (n, k)
+        Raw columns of each term.
+    codes : sequence of ndarray of int, shape (n,)
+        Level of each row, for each factor; -1 for a level that the fit has not seen.
+    b : sequence of ndarray of shape (n_levels, k)
+        Conditional modes of each term.
+    chosen : collection of str
+        Names of the factors that enter.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    names = schema.factor_names
+    for labels, columns, modes in zip(schema.term_labels, Xi, b, strict=True):
+        if names[labels.factor] in chosen:
+            mean = mean + random_part(codes[labels.factor], columns, modes)
+    return mean
+
+
+def conditional_mean(design: Design, fit: PLSFit, mean: FloatArray | None = None) -> FloatArray:
+    """Fixed part, offset and all random effects, for the rows of a fit.
+
+    Parameters
+    ----------
+    design, fit : Design, PLSFit
+        A fit with its rows.
+    mean : ndarray of shape (n,), optional
+        The fixed part, where it is known already.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    mean = fixed_part(design.X, fit.beta, design.offset) if mean is None else mean
+    codes, Xi = [f.codes for f in design.factors], [term.Xi for term in design.terms]
+    return mean_of_terms(mean, design.schema, Xi, codes, fit.b, design.factor_names)
 
 
 def chosen_factors(names: Sequence[str], *, random: bool | str | Collection[str]) -> frozenset[str]:

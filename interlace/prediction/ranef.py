@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from interlace.design import Design
+from interlace.fitted import EstimatedModel, Fitted
 from interlace.inference import columns_in_null
 from interlace.names import INTERCEPT, merged_columns
 
@@ -191,3 +192,122 @@ def _combination(columns: Sequence[str], Sigma: FloatArray, direction: FloatArra
         return f"the correlation of {columns[involved[0]]} and {columns[involved[1]]} is {sign}"
     weights = direction / direction[involved[0]]
     return f"the combination {' '.join(f'{weights[i]:+.4g}*{columns[i]}' for i in involved)} has variance 0"
+
+
+def random_effects(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFrame]:
+    """Conditional modes: factor to Series (intercepts only) or DataFrame (one column per effect)."""
+    design, b = self.record.design, self.pls_fit.b
+    return {
+        labels.name: by_level(design, f, np.hstack(of_factor(design, f, b)))
+        for f, labels in enumerate(design.factor_labels)
+    }
+
+
+def random_effects_cov(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFrame]:
+    """Conditional variances (intercepts only) or covariance matrices, ``[factor].loc[level]``.
+
+    Given the estimates: as in lme4 they hold no uncertainty of the fixed effects.
+    """
+    design = self.record.design
+    return {
+        labels.name: by_level_and_column(design, f, covariances)
+        for f, (labels, covariances) in enumerate(
+            zip(design.factor_labels, conditional_covariances(self), strict=True)
+        )
+    }
+
+
+def random_effects_se(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFrame]:
+    """Conditional standard deviations, in the shape of ``random_effects``."""
+    design = self.record.design
+    return {
+        labels.name: by_level(design, f, np.sqrt(np.einsum("lkk->lk", covariances)))
+        for f, (labels, covariances) in enumerate(
+            zip(design.factor_labels, conditional_covariances(self), strict=True)
+        )
+    }
+
+
+def conditional_covariances(results: EstimatedModel) -> tuple[FloatArray, ...]:
+    """Conditional covariances per grouping factor, in the design's order of factors; computed once.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fit.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n_levels, K, K)
+    """
+    return results.record.once("conditional covariances", lambda: _by_factor(results.record))
+
+
+def _by_factor(fitted: Fitted) -> tuple[FloatArray, ...]:
+    schema, fit = fitted.design.schema, fitted.complete
+    # The numerical room sorts the factors by size; where it put a factor is known from the factor's
+    # terms.
+    place = {t.factor: f for t, f in zip(schema.term_labels, fit.criterion.relcov.term_factor, strict=True)}
+    covariances = fit.condvar_factor()
+    return tuple(covariances[place[f]] for f in range(len(schema.factor_labels)))
+
+
+def random_effects_by_group(self: EstimatedModel, factor: str | None = None) -> dict[Any, pd.Series]:
+    """Conditional modes in MixedLM's shape: level to Series.
+
+    Parameters
+    ----------
+    factor : str, optional
+        Name of the grouping factor; may be left out if there is only one.
+
+    Returns
+    -------
+    dict
+        One Series per level, indexed by the effects.
+
+    Raises
+    ------
+    ValueError
+        If there are several factors and none is named.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.random_effects_by_group()["308"].round(2).to_dict()
+    {'(Intercept)': 2.26, 'Days': 9.2}
+    """
+    if factor is None and len(self.random_effects) > 1:
+        raise ValueError(f"the model has several grouping factors; name one of {list(self.random_effects)!r}")
+    effects = next(iter(self.random_effects.values())) if factor is None else self.random_effects[factor]
+    frame = effects.to_frame() if isinstance(effects, pd.Series) else effects
+    return {level: frame.loc[level] for level in frame.index}
+
+
+def varcov(self: EstimatedModel) -> dict[str, pd.DataFrame]:
+    """Covariance matrix of the random effects of every factor, all its terms together."""
+    design = self.record.design
+    return {
+        labels.name: factor_covariance(design, f, self.term_covariances)
+        for f, labels in enumerate(design.factor_labels)
+    }
+
+
+def vcomp(self: EstimatedModel) -> pd.Series:
+    """Variances of the random effects, named as in the summary; no covariances, no residual."""
+    named = zip(self.variance_names, self.params[self.k_fe :], strict=True)
+    return pd.Series({name: value for name, value in named if name.endswith(" Var")}, dtype=float)
+
+
+def variance_components(self: EstimatedModel) -> dict[str, float | pd.DataFrame]:
+    """Variance (intercepts only) or covariance matrix by factor, and the ``"Residual"`` variance."""
+    components: dict[str, float | pd.DataFrame] = {
+        name: float(Sigma.to_numpy()[0, 0]) if is_intercept(list(Sigma.columns)) else Sigma
+        for name, Sigma in self.varcov.items()
+    }
+    return components | {"Residual": self.scale}
+
+
+def singular_directions(self: EstimatedModel) -> tuple[str, ...]:
+    """In words, the term and the direction of every zero variance."""
+    return singular_sentences(self.record.design, self.term_covariances, self.pls_fit.singular)

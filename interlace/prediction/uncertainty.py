@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from scipy import linalg, stats
 
 from interlace.design import Design, NewDesign, apply_design, random_columns
 from interlace.errors import DesignError
+from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.columns import Columns, as_frame
 from interlace.frames.used_rows import row_vector
 from interlace.inference import boundary_thetas
@@ -20,10 +21,7 @@ from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.rows.predictive import prediction_gradient, prediction_variance
 from interlace.pls.rows.weighted import Rows
 
-from .parts import NewLevels, chosen_factors, fixed_part, random_part, refuse_unseen
-
-if TYPE_CHECKING:
-    from interlace.lmm.results import CrossedLMMResults
+from .parts import NewLevels, check_new_levels, chosen_factors, fixed_part, mean_of_terms, refuse_unseen
 
 FloatArray = NDArray[np.float64]
 
@@ -128,38 +126,70 @@ class _Target:
 
 
 def get_prediction(
-    results: CrossedLMMResults,
-    data: Any,
+    self: EstimatedModel,
+    data: Any = None,
     *,
-    random: bool | str | Collection[str],
-    new_levels: NewLevels,
-    weights: Any,
-    theta_uncertainty: bool,
+    random: bool | str | Collection[str] = True,
+    new_levels: NewLevels = "error",
+    weights: Any = None,
+    theta_uncertainty: bool = False,
 ) -> PredictionResults:
-    """Predictions with their uncertainty; see `CrossedLMMResults.get_prediction`.
+    """Predictions with standard errors, confidence and prediction intervals.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        The fit.
-    data, random, new_levels, weights, theta_uncertainty
-        As there.
+    data : DataFrame or dict of arrays, optional
+        New data; the rows of the fit if None.
+    random : bool or str or collection of str, default True
+        Which random effects enter the mean, as in ``predict``. Those of the other factors are taken as
+        drawn anew for every observation: they widen its interval, not that of the mean.
+    new_levels : {"error", "population"}, default "error"
+        Refuse levels that the fit has not seen, or predict zero for their random effects and add their
+        variance.
+    weights : str or array_like, optional
+        Of new observations, with residual variance ``scale / weights``; 1 by default.
+    theta_uncertainty : bool, default False
+        Add, by the delta method, what the estimation of the covariance parameters does to the mean. The
+        variances themselves are taken as known either way.
 
     Returns
     -------
     PredictionResults
+        With ``summary_frame(alpha)``, ``conf_int(alpha, obs=)``, ``predicted_mean``, ``se_mean``,
+        ``se_obs``. Intervals use the normal distribution.
+
+    Raises
+    ------
+    LevelError
+        For unseen levels, by default.
+
+    References
+    ----------
+    Henderson (1975), Biometrics 31, 423-447.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> new = {"Days": [0, 10], "Subject": ["308", "308"]}
+    >>> fit.get_prediction(new).summary_frame()[["mean", "mean_se"]].round(2)
+         mean  mean_se
+    0  253.66    12.25
+    1  450.33    15.85
     """
-    design, fit = results.model.design, results.pls_fit
-    names = [labels.name for labels in design.factor_labels]
+    check_new_levels(new_levels)
+    fitted = self.record
+    design, fit, names = fitted.design, fitted.fit, fitted.design.factor_names
     chosen = chosen_factors(names, random=random)
     if data is None:
-        target = _fitted_rows(results.model.present_design(), weights)
+        target = _fitted_rows(design, weights)
     else:
         target = _new_rows(design, data, chosen, new_levels, weights)
     enters = [names[labels.factor] in chosen for labels in design.term_labels]
-    mean = _mean(design, fit, target, enters)
+    mean = fixed_part(target.X, fit.beta, target.offset)
+    mean = mean_of_terms(mean, design.schema, target.Xi, target.codes, fit.b, chosen)
     variance, unknown = _prior(design, fit, target, enters)
-    variance = variance + _known_part(results, target, enters, theta_uncertainty=theta_uncertainty)
+    variance = variance + _known_part(fitted, target, enters, theta_uncertainty=theta_uncertainty)
     residual = fit.sigma2 / (1.0 if target.weights is None else target.weights)
     return PredictionResults(
         predicted_mean=pd.Series(mean, index=target.index, name="mean"),
@@ -194,14 +224,6 @@ def _new_rows(
     return _Target(new.X, random_columns(design, data), tuple(codes), new.offset, new.index, w)
 
 
-def _mean(design: Design, fit: PLSFit, target: _Target, enters: list[bool]) -> FloatArray:
-    mean = fixed_part(target.X, fit.beta, target.offset)
-    for labels, Xi, b, entering in zip(design.term_labels, target.Xi, fit.b, enters, strict=True):
-        if entering:
-            mean = mean + random_part(target.codes[labels.factor], Xi, b)
-    return mean
-
-
 def _prior(design: Design, fit: PLSFit, target: _Target, enters: list[bool]) -> tuple[FloatArray, FloatArray]:
     """Prior variance of the effects of unseen levels, and of the terms that do not enter."""
     unseen, left_out = np.zeros(len(target.index)), np.zeros(len(target.index))
@@ -215,22 +237,22 @@ def _prior(design: Design, fit: PLSFit, target: _Target, enters: list[bool]) -> 
 
 
 def _known_part(
-    results: CrossedLMMResults, target: _Target, enters: list[bool], *, theta_uncertainty: bool
+    fitted: Fitted, target: _Target, enters: list[bool], *, theta_uncertainty: bool
 ) -> FloatArray:
     """Variance from estimating beta and predicting the effects of levels that the fit has seen."""
-    fit = results.pls_fit
+    fit = fitted.fit
     if not any(enters) and not theta_uncertainty:
         return np.einsum("rj,jk,rk->r", target.X, fit.vcov_beta, target.X)
-    criterion = results.criterion
+    criterion = fitted.criterion
     used = [target.X, *(Xi for Xi, entering in zip(target.Xi, enters, strict=True) if entering)]
     complete = np.asarray(np.isfinite(np.hstack(used)).all(axis=1))
-    rows = _in_bases(criterion, results.model.design, target, enters, complete)
+    rows = _in_bases(criterion, fitted.design, target, enters, complete)
     at = criterion.decompose(criterion.relcov.to_basis @ fit.theta)
     variance = np.full(len(complete), np.nan)
     variance[complete] = fit.sigma2 * prediction_variance(criterion, at, rows)
     if theta_uncertainty:
         gradient = criterion.basis.scale * prediction_gradient(criterion, at, rows)
-        variance[complete] += np.einsum("rj,jk,rk->r", gradient, theta_covariance(fit, results), gradient)
+        variance[complete] += np.einsum("rj,jk,rk->r", gradient, theta_covariance(fitted), gradient)
     return variance
 
 
@@ -258,21 +280,20 @@ def _in_bases(
     return Rows(relcov.layout, tuple(codes), tuple(columns), np.column_stack([Q, np.zeros(count)]), None)
 
 
-def theta_covariance(fit: PLSFit, results: CrossedLMMResults) -> FloatArray:
+def theta_covariance(fitted: Fitted) -> FloatArray:
     """Sampling covariance of theta, from the exact Hessian in (theta, sigma); zero where it is held at 0.
 
     Parameters
     ----------
-    fit : PLSFit
-        The fit.
-    results : CrossedLMMResults
-        Its results.
+    fitted : Fitted
+        A fit.
 
     Returns
     -------
     ndarray of shape (m, m)
     """
-    H = results.fit_with_criterion().hessian_varpar()
+    fit = fitted.complete
+    H = fit.hessian_varpar()
     held = np.append(boundary_thetas(fit.Lambda, [null.shape[1] for null in fit.singular]), False)
     free = np.flatnonzero(~held)
     own = H[np.ix_(free, free)]

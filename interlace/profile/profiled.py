@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.fitted import EstimatedModel, Fitted
 from interlace.inference.parameters import parameter_names, positions
 from interlace.parallel import run
 
-from . import figures as plots
+from . import figures
 from .deviance import Likelihoods, likelihoods, parameters
 from .walk import Walk
-
-if TYPE_CHECKING:
-    from interlace.lmm.results import CrossedLMMResults
 
 FloatArray = NDArray[np.float64]
 
@@ -143,7 +141,7 @@ class Profile:
         """
         names = list(self.walks)
         chosen = [names[i] for i in positions(parm, names)]
-        return plots.draw(kind, self.table, chosen, self.estimates, ax)
+        return figures.draw(kind, self.table, chosen, self.estimates, ax)
 
 
 def _notes(name: str, ends: Sequence[tuple[float, bool]], alpha: float) -> list[str]:
@@ -157,14 +155,44 @@ def _notes(name: str, ends: Sequence[tuple[float, bool]], alpha: float) -> list[
     return said
 
 
-def profile(
-    results: CrossedLMMResults, parm: Any = None, *, n_jobs: int | None = 1, grid: bool = True
-) -> Profile:
+def profile(self: EstimatedModel, parm: Any = None, n_jobs: int | None = 1) -> Profile:
+    """Profile likelihood of standard deviations, correlations, sigma and fixed effects.
+
+    Parameters
+    ----------
+    parm : str, int or sequence of them, optional
+        Parameters, named as in ``conf_int(method="profile")``; ``"theta_"`` and ``"beta_"`` stand for the
+        random and for the fixed part, as in lme4.
+    n_jobs : int or None, default 1
+        Workers, by joblib.
+
+    Returns
+    -------
+    Profile
+        ``.table``, ``.conf_int()`` and ``.plot("zeta" | "density" | "pairs")``. A REML fit is profiled on
+        the deviance of maximum likelihood, as in lme4.
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1), section 5.1.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.profile("sigma").conf_int().round(3)
+                0       1
+    sigma  22.898  28.858
+    """
+    return profiled(self.record, parm, n_jobs=n_jobs)
+
+
+def profiled(fitted: Fitted, parm: Any = None, *, n_jobs: int | None = 1, grid: bool = True) -> Profile:
     """Profile some parameters of a fit.
 
     Parameters
     ----------
-    results : CrossedLMMResults
+    fitted : Fitted
         The fit.
     parm : str, int or sequence of them, optional
         Parameters by name or position.
@@ -177,8 +205,8 @@ def profile(
     -------
     Profile
     """
-    names = parameter_names(results.model.design)
-    around = likelihoods(results.pls_fit, results.criterion)
+    names = parameter_names(fitted.design)
+    around = likelihoods(fitted.fit, fitted.criterion)
     task = _Task(around, grid=grid)
     chosen = list(dict.fromkeys(positions(parm, names)))
     walked = run(task, chosen, n_jobs=n_jobs)

@@ -1,7 +1,6 @@
-"""Fits as papers print them: a table of one model, of several side by side, and a paragraph of text."""
+"""Fits in words: summaries, tidy frames, tables of one model or several side by side, a paragraph."""
 
-from .methods import Publication
 from .sheet import Part, Sheet
 from .side_by_side import summary_table
 
-__all__ = ["Part", "Publication", "Sheet", "summary_table"]
+__all__ = ["Part", "Sheet", "summary_table"]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interlace.fitted import EstimatedModel
 from interlace.inference import correlations
 from interlace.pls.matrices.structures import unstructured
-
-if TYPE_CHECKING:
-    from interlace.lmm.results import CrossedLMMResults
 
 RESIDUAL = "Residual SD"
 
@@ -43,7 +40,7 @@ class Spread:
         return f"{self.factor}: {kind} {', '.join(self.effects)}"
 
 
-def spreads(results: CrossedLMMResults) -> list[Spread]:
+def spreads(results: EstimatedModel) -> list[Spread]:
     """Standard deviations and correlations term by term, the residual last.
 
     Parameters
@@ -55,7 +52,7 @@ def spreads(results: CrossedLMMResults) -> list[Spread]:
     -------
     list of Spread
     """
-    design = results.model.design
+    design = results.record.design
     found = []
     for labels, covariance in zip(design.term_labels, results.term_covariances, strict=True):
         factor = design.factor_labels[labels.factor].name
@@ -75,7 +72,7 @@ def _of_term(factor: str, columns: tuple[str, ...], covariance: np.ndarray) -> l
     return single + pairs
 
 
-def explained(results: CrossedLMMResults) -> tuple[float, float] | None:
+def explained(results: EstimatedModel) -> tuple[float, float] | None:
     """Marginal and conditional R squared, or None where the rows are gone.
 
     Parameters
@@ -87,12 +84,12 @@ def explained(results: CrossedLMMResults) -> tuple[float, float] | None:
     -------
     tuple of float or None
     """
-    if results.model.endog is None:
+    if results.record.design.kept_rows is None:
         return None
     r2 = results.r2()
     return float(r2["marginal"]), float(r2["conditional"])
 
 
-def criterion_name(results: CrossedLMMResults) -> str:
+def criterion_name(results: EstimatedModel) -> str:
     """Name of what was minimised: minus twice the log-likelihood."""
     return "REML criterion" if results.reml else "Deviance"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
+
+from interlace.fitted import Ddf, EstimatedModel
 
 from .components import explained, spreads
 from .numbers import decimals, degrees, fixed, p_value, share, significant
-
-if TYPE_CHECKING:
-    from interlace.inference import Ddf
-    from interlace.lmm.results import CrossedLMMResults
 
 METHODS = {
     "satterthwaite": "with Satterthwaite's degrees of freedom",
@@ -21,30 +17,36 @@ METHODS = {
 LIKELIHOODS = {"REML": "restricted maximum likelihood", "ML": "maximum likelihood"}
 
 
-def report(results: CrossedLMMResults, *, ddf: Ddf, alpha: float) -> str:
-    """Write what a results section says about a fit.
+def report(self: EstimatedModel, *, ddf: Ddf | None = None, alpha: float = 0.05) -> str:
+    """One paragraph in APA style: model, estimates, intervals, tests, variance components, R squared.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        The fit.
-    ddf : {"satterthwaite", "kenward-roger", "normal"}
-        Degrees of freedom.
-    alpha : float
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
+        Degrees of freedom; by default those that the model was fitted with.
+    alpha : float, default 0.05
         The intervals have level ``1 - alpha``.
 
     Returns
     -------
     str
-        One paragraph.
+        A paragraph without line breaks.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("diameter ~ 1 + (1 | plate)", interlace.datasets.load_penicillin())
+    >>> print(fit.report())  # doctest: +ELLIPSIS
+    A linear mixed model of diameter was fitted by restricted maximum likelihood to 144 observations ...
     """
-    sentences = [_model(results), _fixed(results, ddf, alpha), _random(results), _explained(results)]
-    if results.is_singular:
-        sentences.append(f"The fit is singular: {'; '.join(results.singular_directions)}.")
+    ddf = self.ddf if ddf is None else ddf
+    sentences = [_model(self), _fixed(self, ddf, alpha), _random(self), _explained(self)]
+    if self.is_singular:
+        sentences.append(f"The fit is singular: {'; '.join(self.singular_directions)}.")
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _model(results: CrossedLMMResults) -> str:
+def _model(results: EstimatedModel) -> str:
     levels = _listed([f"{count:d} levels of {name}" for name, count in results.ngroups.items()])
     dropped = f" ({results.n_dropped:d} more had missing values)" if results.n_dropped else ""
     return (
@@ -53,7 +55,7 @@ def _model(results: CrossedLMMResults) -> str:
     )
 
 
-def _fixed(results: CrossedLMMResults, ddf: Ddf, alpha: float) -> str:
+def _fixed(results: EstimatedModel, ddf: Ddf, alpha: float) -> str:
     table = results.coef_table(ddf, alpha=alpha)
     if table.empty:
         return ""
@@ -72,7 +74,7 @@ def _effect(name: str, row: pd.Series, level: str, ddf: Ddf) -> str:
     return f"{name}, b = {b}, SE = {se}, {level} CI [{low}, {high}], {letter} = {statistic}, {p}"
 
 
-def _random(results: CrossedLMMResults) -> str:
+def _random(results: EstimatedModel) -> str:
     *found, residual = spreads(results)
     said = []
     for spread in found:
@@ -85,7 +87,7 @@ def _random(results: CrossedLMMResults) -> str:
     return f"Standard deviations were {joined}, and {significant(residual.value)} for the residual."
 
 
-def _explained(results: CrossedLMMResults) -> str:
+def _explained(results: EstimatedModel) -> str:
     shares = explained(results)
     if shares is None:
         return ""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+
+from interlace.fitted import Ddf, EstimatedModel
 
 from .components import RESIDUAL, criterion_name, explained, spreads
 from .numbers import decimals, fixed, share, significant, stars
 from .sheet import Part, Sheet
 from .single import METHODS
-
-if TYPE_CHECKING:
-    from interlace.inference import Ddf
-    from interlace.lmm.results import CrossedLMMResults
 
 Format: TypeAlias = Literal["text", "markdown", "latex", "html", "frame"]
 
@@ -25,7 +23,7 @@ STARS = "* p < .05, ** p < .01, *** p < .001."
 
 
 def summary_table(
-    results: Sequence[CrossedLMMResults] | CrossedLMMResults,
+    results: Sequence[EstimatedModel] | EstimatedModel,
     *,
     names: Sequence[str] | None = None,
     stars: bool = False,
@@ -105,7 +103,7 @@ def summary_table(
     return _sheet(columns, headings, _notes(fits, ddf, with_stars=stars), with_stars=stars).to(format)
 
 
-def _checked(results: Sequence[CrossedLMMResults] | CrossedLMMResults) -> list[CrossedLMMResults]:
+def _checked(results: Sequence[EstimatedModel] | EstimatedModel) -> list[EstimatedModel]:
     fits: list[Any] = [results] if hasattr(results, "pls_fit") else list(results)
     if not fits:
         raise ValueError("there is no fit to tabulate; give a list of results, summary_table([m1, m2])")
@@ -149,11 +147,11 @@ class Entry:
 Entries: TypeAlias = dict[tuple[str, str], Entry]
 
 
-def _entries(fit: CrossedLMMResults, ddf: Ddf) -> Entries:
+def _entries(fit: EstimatedModel, ddf: Ddf) -> Entries:
     return {**_fixed(fit, ddf), **_random(fit), **_sizes(fit), **_fit(fit)}
 
 
-def _fixed(fit: CrossedLMMResults, ddf: Ddf) -> Entries:
+def _fixed(fit: EstimatedModel, ddf: Ddf) -> Entries:
     entries: Entries = {}
     for name, row in fit.coef_table(ddf).iterrows():
         places = decimals(row["std_error"])
@@ -162,7 +160,7 @@ def _fixed(fit: CrossedLMMResults, ddf: Ddf) -> Entries:
     return entries
 
 
-def _random(fit: CrossedLMMResults) -> Entries:
+def _random(fit: EstimatedModel) -> Entries:
     writers: tuple[Callable[[float], str], ...] = (significant, share)
     return {
         (PARTS[1], spread.label): Entry(spread.value, writers[len(spread.effects) == 2](spread.value))
@@ -170,13 +168,13 @@ def _random(fit: CrossedLMMResults) -> Entries:
     }
 
 
-def _sizes(fit: CrossedLMMResults) -> Entries:
+def _sizes(fit: EstimatedModel) -> Entries:
     levels = {f"Levels of {name}": int(count) for name, count in fit.ngroups.items()}
     counts = {"Observations": fit.nobs, **levels}
     return {(PARTS[2], label): Entry(count, f"{count:d}") for label, count in counts.items()}
 
 
-def _fit(fit: CrossedLMMResults) -> Entries:
+def _fit(fit: EstimatedModel) -> Entries:
     criteria = {criterion_name(fit): fit.objective, "AIC": fit.aic, "BIC": fit.bic}
     entries: Entries = {(PARTS[3], name): Entry(value, fixed(value)) for name, value in criteria.items()}
     if shares := explained(fit):
@@ -227,7 +225,7 @@ def _cell(entry: Entry | None, *, with_stars: bool) -> str:
     return entry.written + (stars(entry.p) if with_stars else "")
 
 
-def _notes(fits: Sequence[CrossedLMMResults], ddf: Ddf | None, *, with_stars: bool) -> list[str]:
+def _notes(fits: Sequence[EstimatedModel], ddf: Ddf | None, *, with_stars: bool) -> list[str]:
     notes = ["Standard errors in parentheses."]
     if with_stars:
         methods = dict.fromkeys(METHODS[fit.ddf if ddf is None else ddf] for fit in fits)

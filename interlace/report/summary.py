@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from statsmodels.iolib.summary2 import Summary
 
-from interlace.inference import Ddf, correlations, lower_triangle
-
-if TYPE_CHECKING:
-    from interlace.lmm.results import CrossedLMMResults
+from interlace.fitted import Ddf, EstimatedModel
+from interlace.inference import correlations, lower_triangle
 
 TITLES = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 TITLE = "Mixed Linear Model Regression Results"
@@ -49,56 +47,58 @@ def _widened(table: pd.DataFrame, missing: int) -> pd.DataFrame:
     return table.set_axis([label.ljust(width) for label in labels], axis=0)
 
 
-def build_summary(
-    results: CrossedLMMResults,
-    *,
+def summary(
+    self: EstimatedModel,
     yname: str | None = None,
     xname_fe: Sequence[str] | None = None,
     xname_re: Sequence[str] | None = None,
     title: str | None = None,
     alpha: float = 0.05,
-    ddf: Ddf = "satterthwaite",
+    *,
+    ddf: Ddf | None = None,
 ) -> Summary:
-    """Tables of a fit: the header, the groups, the estimates, the correlations.
+    """Tables of the fit, in MixedLM's layout.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        The fit.
     yname : str, optional
-        Name of the response; default that of the model.
+        Name of the response.
     xname_fe, xname_re : sequence of str, optional
         Other names for the fixed effects and for the variance parameters.
     title : str, optional
         Replaces the default title.
     alpha : float, default 0.05
         The confidence intervals have level ``1 - alpha``.
-    ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
-        Degrees of freedom of the tests of fixed effects.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
+        Degrees of freedom of the tests of fixed effects, by default those that :meth:`CrossedLMM.fit` was
+        given. "normal" gives MixedLM's table.
 
     Returns
     -------
     statsmodels.iolib.summary2.Summary
-        With ``tables``, ``as_text()``, ``as_html()`` and ``as_latex()``.
+        Prints as text; ``as_html()`` and ``as_latex()`` for the rest.
 
-    Raises
-    ------
-    ValueError
-        If a list of names has the wrong length.
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> print(fit.summary().tables[1].iloc[:2, :4])
+                 Coef. Std.Err.    df       t
+    Intercept  251.405    6.825  17.0  36.838
+    Days        10.467    1.546  17.0   6.771
     """
-    names = _named("xname_fe", xname_fe, results.fe_names) + _named(
-        "xname_re", xname_re, results.variance_names
-    )
+    ddf = self.ddf if ddf is None else ddf
+    names = _named("xname_fe", xname_fe, self.fe_names) + _named("xname_re", xname_re, self.variance_names)
     summary = AlignedSummary()
     summary.add_title(TITLE if title is None else title)
-    summary.add_dict(_header(results, yname))
-    if len(results.ngroups) > 1:
-        summary.add_df(groups_table(results), align="r")
-    summary.add_df(_formatted(coefficient_table(results, alpha=alpha, ddf=ddf), names), align="r")
-    correlation = correlation_table(results)
+    summary.add_dict(_header(self, yname))
+    if len(self.ngroups) > 1:
+        summary.add_df(groups_table(self), align="r")
+    summary.add_df(_formatted(coefficient_table(self, alpha=alpha, ddf=ddf), names), align="r")
+    correlation = correlation_table(self)
     if len(correlation):
         summary.add_df(correlation.map("{:.3f}".format), align="r")
-    for note in _notes(results, ddf):
+    for note in _notes(self, ddf):
         summary.add_text(note)
     return summary
 
@@ -113,7 +113,7 @@ def _named(keyword: str, given: Sequence[str] | None, default: Sequence[str]) ->
     return list(given)
 
 
-def _header(results: CrossedLMMResults, yname: str | None) -> dict[str, str]:
+def _header(results: EstimatedModel, yname: str | None) -> dict[str, str]:
     """Left and right half of the header; statsmodels splits the entries in the middle."""
     left = {"Model:": "CrossedLMM", "No. Observations:": f"{results.nobs:d}", **_group_lines(results)}
     if results.n_dropped:
@@ -133,7 +133,7 @@ def _header(results: CrossedLMMResults, yname: str | None) -> dict[str, str]:
     return left | right
 
 
-def _group_lines(results: CrossedLMMResults) -> dict[str, str]:
+def _group_lines(results: EstimatedModel) -> dict[str, str]:
     if len(results.ngroups) > 1:
         return {"No. Groups:": " + ".join(str(count) for count in results.ngroups)}
     sizes = results.group_sizes.iloc[0]
@@ -145,7 +145,7 @@ def _group_lines(results: CrossedLMMResults) -> dict[str, str]:
     }
 
 
-def groups_table(results: CrossedLMMResults) -> pd.DataFrame:
+def groups_table(results: EstimatedModel) -> pd.DataFrame:
     """Tabulate the number of groups and of rows per group of every factor, as text.
 
     Parameters
@@ -169,7 +169,7 @@ def groups_table(results: CrossedLMMResults) -> pd.DataFrame:
 
 
 def coefficient_table(
-    results: CrossedLMMResults, *, alpha: float = 0.05, ddf: Ddf = "satterthwaite"
+    results: EstimatedModel, *, alpha: float = 0.05, ddf: Ddf = "satterthwaite"
 ) -> pd.DataFrame:
     """Estimates, standard errors, tests and intervals; NaN where a column does not apply.
 
@@ -216,7 +216,7 @@ def _formatted(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return texts
 
 
-def correlation_table(results: CrossedLMMResults) -> pd.DataFrame:
+def correlation_table(results: EstimatedModel) -> pd.DataFrame:
     """Correlations of the random effects within a term.
 
     Parameters
@@ -236,7 +236,7 @@ def correlation_table(results: CrossedLMMResults) -> pd.DataFrame:
     return pd.DataFrame({"Correlation": pd.Series(rows, dtype=float)})
 
 
-def _notes(results: CrossedLMMResults, ddf: Ddf) -> list[str]:
+def _notes(results: EstimatedModel, ddf: Ddf) -> list[str]:
     notes = [] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]
     if results.is_singular:
         notes.append(f"Singular fit: {'; '.join(results.singular_directions)}.")

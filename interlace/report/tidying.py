@@ -2,47 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interlace.diagnostics import leverage
-from interlace.inference.parameters import parameter_values, sds_and_correlations
+from interlace.design import Design
+from interlace.diagnostics.leverage import leverage
+from interlace.fitted import EstimatedModel
+from interlace.inference.parameters import IntervalMethod, parameter_values, sds_and_correlations
 from interlace.pls.matrices.structures import unstructured
 
-if TYPE_CHECKING:
-    from interlace.design import Design
-    from interlace.lmm.results import CrossedLMMResults
-
 FloatArray = NDArray[np.float64]
-IntervalMethod = Literal["wald", "profile", "bootstrap"]
 
 TESTS = ["estimate", "std_error", "statistic", "df", "p_value"]
 
 
 def tidy(
-    results: CrossedLMMResults, *, conf_int: bool, alpha: float, method: IntervalMethod, options: Any
+    self: EstimatedModel,
+    conf_int: bool = False,
+    alpha: float = 0.05,
+    *,
+    method: IntervalMethod = "wald",
+    **options: Any,
 ) -> pd.DataFrame:
-    """One row per parameter; see `CrossedLMMResults.tidy`.
+    """One row per parameter, as broom.mixed's ``tidy``.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        The fit.
-    conf_int : bool
+    conf_int : bool, default False
         Add ``conf_low`` and ``conf_high``.
-    alpha, method, options
-        Of the intervals.
+    alpha : float, default 0.05
+        The intervals have level ``1 - alpha``.
+    method : {"wald", "profile", "bootstrap"}, default "wald"
+        Of the intervals; "wald" gives none for the random part.
+    **options
+        Further keywords of ``conf_int``.
 
     Returns
     -------
     DataFrame
+        ``effect, group, term, estimate, std_error, statistic, df, p_value``: fixed effects, then standard
+        deviations and correlations.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.tidy()[["effect", "group", "term", "estimate"]].round(3).iloc[[1, 3, 5]]
+         effect     group                  term  estimate
+    1     fixed                            Days    10.467
+    3  ran_pars   Subject  cor__(Intercept).Days     0.066
+    5  ran_pars  Residual       sd__Observation    25.592
     """
-    fixed = results.coef_table(alpha=alpha)
-    described = _random_rows(results.model.design)
-    values = parameter_values(results.pls_fit)[: len(described)]
+    fixed = self.coef_table(alpha=alpha)
+    described = _random_rows(self.record.design)
+    values = parameter_values(self.pls_fit)[: len(described)]
     frame = pd.DataFrame(
         [("fixed", "", name) for name in fixed.index] + [("ran_pars", *pair) for pair in described],
         columns=["effect", "group", "term"],
@@ -52,12 +68,12 @@ def tidy(
         frame[column] = np.concatenate([fixed[column].to_numpy(float), others])
     if not conf_int:
         return frame
-    limits = _limits(results, fixed, alpha=alpha, method=method, options=options)
+    limits = _limits(self, fixed, alpha=alpha, method=method, options=options)
     return frame.assign(conf_low=limits[:, 0], conf_high=limits[:, 1])
 
 
 def _limits(
-    results: CrossedLMMResults, fixed: pd.DataFrame, *, alpha: float, method: IntervalMethod, options: Any
+    results: EstimatedModel, fixed: pd.DataFrame, *, alpha: float, method: IntervalMethod, options: Any
 ) -> FloatArray:
     """Fixed effects first, then standard deviations, correlations and sigma."""
     if method == "wald":
@@ -80,70 +96,79 @@ def _random_rows(design: Design) -> list[tuple[str, str]]:
     return [*rows, ("Residual", "sd__Observation")]
 
 
-def glance(results: CrossedLMMResults) -> pd.DataFrame:
-    """One row for the model; see `CrossedLMMResults.glance`.
-
-    Parameters
-    ----------
-    results : CrossedLMMResults
-        The fit.
+def glance(self: EstimatedModel) -> pd.DataFrame:
+    """One row for the model, as broom.mixed's ``glance``.
 
     Returns
     -------
     DataFrame
-        ``nobs, sigma, loglik, aic, bic``, ``remlcrit`` or ``deviance``, ``df_residual``, ``is_singular``,
-        ``converged``.
+        ``nobs, sigma, loglik, aic, bic``, ``remlcrit`` or ``deviance``, ``df_residual``,
+        ``is_singular``, ``converged``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.glance()[["nobs", "sigma", "remlcrit"]].round(3)
+       nobs   sigma  remlcrit
+    0   180  25.592  1743.628
     """
     row = {
-        "nobs": results.nobs,
-        "sigma": results.sigma,
-        "loglik": results.llf,
-        "aic": results.aic,
-        "bic": results.bic,
-        "remlcrit" if results.reml else "deviance": results.objective,
-        "df_residual": results.nobs - results.npar,
-        "is_singular": results.is_singular,
-        "converged": results.converged,
+        "nobs": self.nobs,
+        "sigma": self.sigma,
+        "loglik": self.llf,
+        "aic": self.aic,
+        "bic": self.bic,
+        "remlcrit" if self.reml else "deviance": self.objective,
+        "df_residual": self.nobs - self.npar,
+        "is_singular": self.is_singular,
+        "converged": self.converged,
     }
     return pd.DataFrame([row])
 
 
-def augment(results: CrossedLMMResults, data: Any = None) -> pd.DataFrame:
-    """The rows of the fit, or new ones, with what the model says of them.
+def augment(self: EstimatedModel, data: Any = None) -> pd.DataFrame:
+    """The data with fitted values and diagnostics, as broom.mixed's ``augment``.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        The fit.
-    data : table, optional
-        New rows.
+    data : DataFrame, optional
+        New rows: they get ``.fitted`` and ``.fixed`` only.
 
     Returns
     -------
     DataFrame
-        A copy of the data with columns ``.fitted`` and ``.fixed``; for the rows of the fit also ``.resid``,
-        ``.hat`` (leverage) and ``.cooksd`` (lme4's ``cooks.distance`` of a model).
+        A copy of the rows used, with ``.fitted``, ``.resid``, ``.hat``, ``.cooksd`` and ``.fixed``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.augment()[["Days", ".fitted", ".resid"]].head(2).round(2)
+       Days  .fitted  .resid
+    0     0   253.66   -4.10
+    1     1   273.33  -14.63
     """
     if data is not None:
-        predicted = results.predict(data)
-        added = {".fitted": predicted, ".fixed": results.predict(data, random=False)}
+        predicted = self.predict(data)
+        added = {".fitted": predicted, ".fixed": self.predict(data, random=False)}
         return pd.DataFrame(data, index=predicted.index).assign(**added)
-    design = results.model.present_design()
-    hat = leverage(results)["overall"].to_numpy()
+    design = self.record.design
+    hat = leverage(self)["overall"].to_numpy()
     root = 1.0 if design.weights is None else np.sqrt(design.weights)
-    pearson = results.resid * root / (1.0 - hat)
-    return _data_of_rows(results, design).assign(
+    pearson = self.resid * root / (1.0 - hat)
+    return _data_of_rows(self, design).assign(
         **{
-            ".fitted": results.fittedvalues,
-            ".resid": results.resid,
+            ".fitted": self.fittedvalues,
+            ".resid": self.resid,
             ".hat": hat,
-            ".cooksd": pearson**2 * hat / (results.scale * results.k_fe),
-            ".fixed": results.fittedvalues_marginal,
+            ".cooksd": pearson**2 * hat / (self.scale * self.k_fe),
+            ".fixed": self.fittedvalues_marginal,
         }
     )
 
 
-def _data_of_rows(results: CrossedLMMResults, design: Design) -> pd.DataFrame:
+def _data_of_rows(results: EstimatedModel, design: Design) -> pd.DataFrame:
     """The columns that the model uses, as they entered it."""
     columns: dict[str, Any] = {design.yname: design.y}
     columns |= {name: design.X[:, j] for j, name in enumerate(design.xnames) if name != "Intercept"}

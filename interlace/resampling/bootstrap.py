@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from interlace.design import Design
+from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import parameter_names, parameter_values, positions
 from interlace.parallel import run
+from interlace.pls import PLSFit
 
-from . import case_bootstrap as cases
-from .engine import Engine, Replicate, Statistic, as_series
+from .case_bootstrap import Cases, outermost
+from .engine import Engine, Replicate, as_series
 from .intervals import acceleration, intervals
 from .residual_bootstrap import Resampler, resampler
 from .simulate import Simulator, seeds, simulator
-
-if TYPE_CHECKING:
-    from interlace.design import Design
-    from interlace.lmm.results import CrossedLMMResults
-    from interlace.pls import PLSFit
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "cases"]
@@ -144,41 +142,70 @@ class Bootstrap:
 
 
 def bootstrap(
-    results: CrossedLMMResults,
-    nsim: int,
-    *,
-    kind: Kind = "parametric",
-    statistic: Statistic | None = None,
-    groups: str | None = None,
-    use_u: bool = False,
+    self: EstimatedModel,
+    nsim: int = 1000,
+    kind: Literal["parametric", "residual", "cases"] = "parametric",
+    statistic: Callable[[Any], Any] | None = None,
     n_jobs: int | None = 1,
     rng: Any = None,
     progress: bool = True,
+    *,
+    groups: str | None = None,
+    use_u: bool = False,
 ) -> Bootstrap:
-    """Fit a model to ``nsim`` data sets drawn from its fit; see `CrossedLMMResults.bootstrap`.
+    """Fit the model to data sets drawn from the fit.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        The fit.
-    nsim, kind, statistic, groups, use_u, n_jobs, rng, progress
-        As there.
+    nsim : int, default 1000
+        Number of replicates.
+    kind : {"parametric", "residual", "cases"}, default "parametric"
+        Responses simulated from the fit; put together from its random effects and residuals, stretched
+        to the estimated variances and drawn with replacement; or whole groups drawn with replacement.
+    statistic : callable, optional
+        Function of a result that returns a number, a sequence, a mapping or a Series; by default all
+        standard deviations, correlations and fixed effects.
+    n_jobs : int or None, default 1
+        Workers, by joblib; None for what ``joblib.parallel_config`` says. The numbers do not depend on
+        it.
+    rng : int, numpy.random.Generator or similar, optional
+        Whatever ``numpy.random.default_rng`` takes; every replicate gets a generator spawned from it.
+    progress : bool, default True
+        Show a bar on a terminal, if tqdm is installed.
+    groups : str, optional
+        For ``kind="cases"``: the grouping factor whose levels are drawn; by default the one in which all
+        others are nested.
+    use_u : bool, default False
+        For ``kind="parametric"``: keep the conditional modes of the random effects.
 
     Returns
     -------
     Bootstrap
+        Replicates, counts of failed and singular refits, intervals by ``conf_int``.
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap Methods and their Application, chapters 3 and 5.
+    Carpenter, Goldstein & Rasbash (2003), Journal of the Royal Statistical Society C 52, 431-443.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.bootstrap(20, rng=1)
+    <Bootstrap parametric: 20 replicates of 6 statistics; 0 failed, 0 singular, 0 not certified>
     """
     if nsim < 1:
         raise ValueError(f"nsim={nsim!r}; give the number of replicates, at least 1")
-    design = results.model.present_design()
+    design = self.record.design
     engine = Engine(
-        model=results.model.without_frame(),
-        fit=replace(results.pls_fit, criterion=None),  # type: ignore[arg-type]
-        responses=results.responses,
-        source=_source(kind, design, results.pls_fit, groups, use_u=use_u),
+        model=self.model.without_frame(),
+        fit=self.pls_fit.without_criterion(),
+        responses=self.responses,
+        source=_source(kind, design, self.pls_fit, groups, use_u=use_u),
         statistic=statistic,
     )
-    observed = _observed(engine, results)
+    observed = _observed(engine, self)
     drawn = seeds(rng, nsim)
     size = max(1, min(TASK, HELD // design.X.shape[0]))
     tasks = [drawn[start : start + size] for start in range(0, nsim, size)]
@@ -190,7 +217,7 @@ def bootstrap(
 
 def _source(
     kind: str, design: Design, fit: PLSFit, groups: str | None, *, use_u: bool
-) -> Simulator | Resampler | int:
+) -> Simulator | Resampler | Cases:
     if kind not in ("parametric", "residual", "cases"):
         raise ValueError(f'kind={kind!r} is no bootstrap; give "parametric", "residual" or "cases"')
     if groups is not None and kind != "cases":
@@ -199,10 +226,10 @@ def _source(
         raise ValueError(f'use_u=True keeps the random effects with kind="parametric", not with {kind!r}')
     if kind == "parametric":
         return simulator(design, fit, use_u=use_u)
-    return resampler(design, fit) if kind == "residual" else cases.outermost(design, groups)
+    return resampler(design, fit) if kind == "residual" else Cases(outermost(design, groups))
 
 
-def _observed(engine: Engine, results: CrossedLMMResults) -> pd.Series:
+def _observed(engine: Engine, results: EstimatedModel) -> pd.Series:
     if engine.statistic is not None:
         return as_series(engine.statistic(results.model.results_of(results.pls_fit)))
     return pd.Series(parameter_values(results.pls_fit), index=parameter_names(results.model.design))

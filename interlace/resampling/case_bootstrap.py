@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interlace.design import Design
+from interlace.design import Design, UsedRows
 from interlace.frames.levels import FactorLabels
 from interlace.pls import GroupingFactor, RandomTerm
 
 IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Whole levels of one grouping factor are drawn.
+
+    Attributes
+    ----------
+    factor : int
+        Its position.
+    """
+
+    factor: int
 
 
 def outermost(design: Design, groups: str | None) -> int:
@@ -87,18 +100,17 @@ def with_levels(design: Design, factor: int, levels: Sequence[int] | IntArray) -
         taken, own = _relabelled(design.factors[f], design.factor_labels[f], rows, copies)
         factors.append(taken)
         labels.append(own)
-    return replace(
-        design,
-        y=design.y[rows],
-        X=design.X[rows],
+    old = design.rows
+    drawn = UsedRows(
+        y=old.y[rows],
+        X=old.X[rows],
         factors=tuple(factors),
-        factor_labels=tuple(labels),
-        terms=tuple(RandomTerm(term.factor, term.Xi[rows]) for term in design.terms),
-        weights=None if design.weights is None else design.weights[rows],
-        offset=None if design.offset is None else design.offset[rows],
-        index=design.index[rows],
-        positions=None,
+        terms=tuple(RandomTerm(term.factor, term.Xi[rows]) for term in old.terms),
+        weights=None if old.weights is None else old.weights[rows],
+        offset=None if old.offset is None else old.offset[rows],
+        index=old.index[rows],
     )
+    return Design(replace(design.schema, factor_labels=tuple(labels)), drawn)
 
 
 def _relabelled(

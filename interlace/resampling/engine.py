@@ -6,27 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.design import Design
 from interlace.errors import RankDeficiencyError
 from interlace.inference.parameters import column_sizes, parameter_table, parameter_values
+from interlace.pls import PLSFit
 from interlace.pls.matrices.basis import independent_columns
+from interlace.pls.rows.other_responses import Estimates, Responses
 
-from . import case_bootstrap as cases
+from .case_bootstrap import Cases, with_levels
 from .refit import estimates_of, fits, warm_start
 from .residual_bootstrap import Resampler
 from .simulate import Simulator, generators
-
-if TYPE_CHECKING:
-    from interlace.design import Design
-    from interlace.lmm.model import CrossedLMM
-    from interlace.pls import PLSFit
-    from interlace.pls.rows.other_responses import Estimates, Responses
 
 FloatArray = NDArray[np.float64]
 Statistic = Callable[[Any], Any]
@@ -59,28 +56,28 @@ class Engine:
     Attributes
     ----------
     model : CrossedLMM
-        The model, with its rows.
+        The model, with its rows; makes the results that a statistic is a function of.
     fit : PLSFit
         Its fit; the criterion is in ``responses``.
     responses : Responses
         The rows, ready for other responses.
-    source : Simulator, Resampler or int
-        What draws responses; for cases, the position of the factor whose levels are drawn.
+    source : Simulator, Resampler or Cases
+        What draws responses, or names the factor whose levels are drawn.
     statistic : callable or None
         Of a result; None for all parameters.
     """
 
-    model: CrossedLMM
+    model: Any
     fit: PLSFit
     responses: Responses
-    source: Simulator | Resampler | int
+    source: Simulator | Resampler | Cases
     statistic: Statistic | None
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Replicate]:
         """One replicate per seed."""
         drawing = generators(seeds)
-        if isinstance(self.source, int):
-            return [self._from_cases(self.source, g) for g in drawing]
+        if isinstance(self.source, Cases):
+            return [self._from_cases(self.source.factor, g) for g in drawing]
         Y = self.source.draw(drawing)
         own = _with_own_factorization(self.responses)
         if self.statistic is None:
@@ -88,7 +85,7 @@ class Engine:
         found = fits(own, Y, warm_start(self.fit))
         return [self._replicate(fit, partial(self._responding, Y, j)) for j, fit in enumerate(found)]
 
-    def _responding(self, Y: FloatArray, j: int) -> CrossedLMM:
+    def _responding(self, Y: FloatArray, j: int) -> Any:
         return self.model.with_response(np.ascontiguousarray(Y[:, j]), self.model.design.yname)
 
     def _from_cases(self, factor: int, generator: np.random.Generator) -> Replicate:
@@ -97,14 +94,14 @@ class Engine:
 
     def with_levels(self, factor: int, levels: Sequence[int] | NDArray[np.intp]) -> Replicate:
         """Replicate for some levels of a factor."""
-        design = cases.with_levels(self.model.design, factor, levels)
+        design = with_levels(self.model.design, factor, levels)
         try:
             fit: PLSFit | Exception = _fit_design(design, self.fit)
         except (ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError) as error:
             fit = error
         return self._replicate(fit, lambda: self.model.with_design(design))
 
-    def _replicate(self, fit: PLSFit | Exception, model: Callable[[], CrossedLMM]) -> Replicate:
+    def _replicate(self, fit: PLSFit | Exception, model: Callable[[], Any]) -> Replicate:
         if isinstance(fit, Exception):
             return _failed(fit)
         try:
@@ -113,7 +110,7 @@ class Engine:
             return _failed(error)
         return Replicate(values, singular=fit.is_singular, certified=fit.certificate.certified)
 
-    def evaluate(self, fit: PLSFit, model: Callable[[], CrossedLMM]) -> FloatArray:
+    def evaluate(self, fit: PLSFit, model: Callable[[], Any]) -> FloatArray:
         """Compute the statistics of a fit."""
         if self.statistic is None:
             return parameter_values(fit)
@@ -122,7 +119,7 @@ class Engine:
     def left_out(self) -> FloatArray:
         """Statistics without each level of each factor (for cases: of the factor drawn), (g, k)."""
         design = self.model.design
-        chosen = [self.source] if isinstance(self.source, int) else range(len(design.factors))
+        chosen = [self.source.factor] if isinstance(self.source, Cases) else range(len(design.factors))
         found = []
         for f in chosen:
             everyone = np.arange(design.factors[f].n_levels)

@@ -4,47 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.fitted import EstimatedModel
+from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.matrices.threads import suitable_threads
-from interlace.pls.rows.other_responses import Estimates, estimates
+from interlace.pls.rows.other_responses import Estimates, Responses, estimates
 
 from .response import response_values
-
-if TYPE_CHECKING:
-    from interlace.lmm.results import CrossedLMMResults
-    from interlace.lmm.wrapper import CrossedLMMResultsWrapper
-    from interlace.pls import PLSFit, ProfiledCriterion
-    from interlace.pls.rows.other_responses import Responses
-
 
 FloatArray = NDArray[np.float64]
 Fit = TypeVar("Fit")
 
 
-def refit(results: CrossedLMMResults, y: Any) -> CrossedLMMResultsWrapper:
-    """Fit the model of some results to another response.
+def refit(self: EstimatedModel, y: Any) -> Any:
+    """Fit the same model to another response.
 
     Parameters
     ----------
-    results : CrossedLMMResults
-        Where the search starts.
-    y : array_like of shape (n,) or Series
-        The response, see `response_values`.
+    y : array_like of shape (nobs,) or Series
+        A Series is aligned by its index.
 
     Returns
     -------
     CrossedLMMResults
-        In the wrapper.
+        In the wrapper, as from ``model.fit``. Nothing is done for the formula: only
+        the response's cross-products are computed anew, and the search starts at this fit's optimum.
+
+    Raises
+    ------
+    DesignError, MissingValuesError
+        If there is not one finite number for every row of the fit.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> sleep = interlace.datasets.load_sleepstudy()
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> fit.refit(2 * sleep["Reaction"]).fe_params.round(3).to_dict()
+    {'Intercept': 502.81, 'Days': 20.935}
     """
-    values, name = response_values(results.model.design, y)
-    criterion = results.responses.take_in(values[:, None]).criterion(0)
-    fit = pls.fit_criterion(criterion, start=warm_start(results.pls_fit))
-    return results.model.with_response(values, name).results_of(fit, ddf=results.ddf)
+    values, name = response_values(self.record.design, y)
+    criterion = self.responses.take_in(values[:, None]).criterion(0)
+    fit = pls.fit_criterion(criterion, start=warm_start(self.pls_fit))
+    return self.model.with_response(values, name).results_of(fit, ddf=self.ddf)
 
 
 def warm_start(fit: PLSFit) -> FloatArray | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from interlace.design import Design
 from interlace.errors import DesignError, MissingValuesError
+from interlace.fitted import EstimatedModel
 from interlace.pls import ProfiledCriterion
 from interlace.pls.rows.other_responses import Responses, responses
 from interlace.pls.rows.weighted import rows_of
@@ -33,6 +34,11 @@ def responses_of(design: Design, criterion: ProfiledCriterion) -> Responses:
     """
     rows = rows_of(criterion, *design.arrays, **design.weighting)
     return responses(criterion, rows, design.X, **design.weighting)
+
+
+def responses_of_fit(self: EstimatedModel) -> Responses:
+    """The rows of the fit, ready to take in other responses."""
+    return responses_of(self.record.design, self.record.criterion)
 
 
 def response_values(design: Design, y: Any) -> tuple[FloatArray, str]:

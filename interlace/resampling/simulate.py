@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from interlace.design import Design
+from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit
-from interlace.prediction.parts import fixed_part, random_part
+from interlace.prediction.parts import conditional_mean, fixed_part
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -84,6 +87,36 @@ def add_random_part(response: FloatArray, codes: IntArray, Xi: FloatArray, b: Fl
         response += Xi[:, a, None] * by_level[a][codes]
 
 
+def simulate(self: EstimatedModel, nsim: int = 1, *, rng: Any = None, use_u: bool = False) -> pd.DataFrame:
+    """Draw responses from the fitted model.
+
+    Parameters
+    ----------
+    nsim : int, default 1
+        Number of data sets.
+    rng : int, numpy.random.Generator or similar, optional
+        Whatever ``numpy.random.default_rng`` takes.
+    use_u : bool, default False
+        Keep the conditional modes of the random effects instead of drawing them anew.
+
+    Returns
+    -------
+    DataFrame of shape (nobs, nsim)
+        One response per column, on the index of the data.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
+    >>> fit.simulate(3, rng=1).shape
+    (180, 3)
+    """
+    design = self.record.design
+    source = simulator(design, self.pls_fit, use_u=use_u)
+    drawn = source.draw(generators(seeds(rng, nsim)))
+    return pd.DataFrame(drawn, index=design.index, columns=[f"sim_{j + 1}" for j in range(nsim)])
+
+
 def simulator(design: Design, fit: PLSFit, *, use_u: bool = False) -> Simulator:
     """Prepare to draw from a fit.
 
@@ -104,9 +137,7 @@ def simulator(design: Design, fit: PLSFit, *, use_u: bool = False) -> Simulator:
     sigma = float(np.sqrt(fit.sigma2))
     if not use_u:
         return Simulator(design, loc, tuple(sigma * block for block in fit.Lambda), sigma)
-    for term, b in zip(design.terms, fit.b, strict=True):
-        loc = loc + random_part(design.factors[term.factor].codes, term.Xi, b)
-    return Simulator(design, loc, (), sigma)
+    return Simulator(design, conditional_mean(design, fit, loc), (), sigma)
 
 
 def seeds(rng: object, count: int) -> list[np.random.SeedSequence]:

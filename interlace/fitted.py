@@ -1,0 +1,171 @@
+"""A design and its fit: the record from which every statistic starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interlace import pls
+from interlace.design import Design
+from interlace.pls import PLSFit, ProfiledCriterion
+from interlace.pls.polish import polished
+
+FloatArray = NDArray[np.float64]
+Computed = TypeVar("Computed")
+Ddf = Literal["satterthwaite", "kenward-roger", "normal"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What every statistic starts from.
+
+    Attributes
+    ----------
+    design : Design
+        Labels, and rows while they are there.
+    fit : PLSFit
+        The numbers.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}
+        Degrees of freedom where a test is not told which.
+    """
+
+    design: Design
+    fit: PLSFit
+    ddf: Ddf = "satterthwaite"
+
+    @cached_property
+    def criterion(self) -> ProfiledCriterion:
+        """The criterion that was minimised; set up anew from the rows after loading."""
+        if self.fit.criterion is not None:
+            return self.fit.criterion
+        return pls.profiled_criterion(*self.design.arrays, **self.design.weighting, reml=self.fit.reml)
+
+    @cached_property
+    def complete(self) -> PLSFit:
+        """The fit with its criterion, also after loading."""
+        return self.fit if self.fit.criterion is not None else replace(self.fit, criterion=self.criterion)
+
+    @cached_property
+    def polished(self) -> PLSFit:
+        """The fit to the last digits, for differences of fits."""
+        return polished(self.complete)
+
+    def once(self, name: str, compute: Callable[[], Computed]) -> Computed:
+        """What was computed from this record under a name; it is kept, and stored, with the record.
+
+        Parameters
+        ----------
+        name : str
+            What it is.
+        compute : callable
+            Called the first time.
+
+        Returns
+        -------
+        object
+            What ``compute`` returned.
+        """
+        if name not in self._kept:
+            self._kept[name] = compute()
+        kept: Computed = self._kept[name]
+        return kept
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        return {}
+
+    def without_criterion(self) -> Fitted:
+        """The record to store: the criterion holds a factor that lives in C, and arrays with a row each."""
+        return self._reduced(self.design)
+
+    def without_rows(self) -> Fitted:
+        """The record once the rows are forgotten."""
+        return self._reduced(self.design.without_rows())
+
+    def _reduced(self, design: Design) -> Fitted:
+        reduced = Fitted(design, self.fit.without_criterion(), self.ddf)
+        reduced._kept.update(self._kept)
+        return reduced
+
+
+class EstimatedModel(Protocol):
+    """What the functions that stand in a results object as its methods may read of it."""
+
+    model: Any
+    params: FloatArray
+    nobs: int
+    k_fe: int
+
+    @property
+    def record(self) -> Fitted:
+        """Design, numbers and degrees of freedom."""
+
+    @property
+    def pls_fit(self) -> PLSFit:
+        """The numbers, in lme4's notation."""
+
+    @property
+    def ddf(self) -> Ddf:
+        """Degrees of freedom where a test is not told which."""
+
+    @property
+    def fe_names(self) -> list[str]:
+        """Names of the fixed effects."""
+
+    @property
+    def fe_params(self) -> FloatArray:
+        """Estimates of the fixed effects."""
+
+    @property
+    def scale(self) -> float:
+        """Residual variance."""
+
+    @property
+    def bse(self) -> FloatArray:
+        """Standard errors of ``params``."""
+
+    @property
+    def bse_fe(self) -> FloatArray:
+        """Standard errors of the fixed effects."""
+
+    @property
+    def bse_re(self) -> FloatArray:
+        """Standard errors of the variance parameters."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What the class lists besides: other functions of this kind."""
+
+
+def record_of(results: Any) -> Fitted:
+    """The record of a results object, wrapped or not, with its rows.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        A fitted model.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    TypeError
+        If it is no fitted model.
+    DesignError
+        If its rows were removed.
+    """
+    plain = getattr(results, "_results", results)
+    record = getattr(plain, "record", None)
+    if not isinstance(record, Fitted):
+        raise TypeError(
+            f"a fitted model was wanted, not {type(results).__name__}; give what interlace.fit or "
+            "CrossedLMM.fit returns"
+        )
+    assert record.design.rows is not None
+    return record
