@@ -18,6 +18,7 @@ from interlace.formula.grammar import Bar, MixedFormula
 from interlace.formula.variables import Expression
 from interlace.frames.levels import FactorLabels, LevelCodes, grouping_factor
 from interlace.frames.used_rows import check_finite, check_weights
+from interlace.names import INTERCEPT
 from interlace.pls.matrices.basis import independent_columns
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
@@ -27,7 +28,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 Rank = Literal["drop", "error"]
 
-INTERCEPT = "(Intercept)"
 ONLY_INTERCEPT: Terms = ((),)
 
 

@@ -18,9 +18,9 @@ from interlace.formula.variables import Variable, as_environment, evaluate
 from interlace.frames.columns import Columns, as_frame, check_columns, missing_rows, plain
 from interlace.frames.levels import factorise
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
+from interlace.names import INTERCEPT
 
 from .assembly import (
-    INTERCEPT,
     ONLY_INTERCEPT,
     Block,
     Parts,

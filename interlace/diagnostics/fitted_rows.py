@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlace.design import Design
-from interlace.names import merged_columns
+from interlace.names import INTERCEPT, merged_columns
 from interlace.pls import PLSFit
 from interlace.pls.matrices.structures import unstructured
 from interlace.pls.rows.subtraction import Raw
@@ -90,7 +90,7 @@ def component_names(design: Design) -> list[str]:
     for t, term in enumerate(design.term_labels):
         factor = design.factor_labels[term.factor].name
         own = _effects(design, t)
-        alone = own == ["(Intercept)"] and sum(x.factor == term.factor for x in design.term_labels) == 1
+        alone = own == [INTERCEPT] and sum(x.factor == term.factor for x in design.term_labels) == 1
         structure = unstructured(len(own))
         pairs = zip(structure.rows, structure.columns, strict=True)
         names += [factor] if alone else [f"{factor}.{own[i]}.{own[j]}" for i, j in pairs]

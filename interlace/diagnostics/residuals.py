@@ -11,6 +11,7 @@ import pandas as pd
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.fitted import record_of
+from interlace.names import INTERCEPT
 from interlace.pls import PLSFit
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.rows.weighted import quadratics, whitened
@@ -260,10 +261,10 @@ def _ls_effects(
     parent = _holder(design, f)
     found = []
     for name in columns:
-        wanted = "Intercept" if name == "(Intercept)" else name
-        if name != "(Intercept)" and wanted not in design.xnames:
+        wanted = "Intercept" if name == INTERCEPT else name
+        if name != INTERCEPT and wanted not in design.xnames:
             continue
-        at = 0 if name == "(Intercept)" else 1 + design.xnames.index(wanted)
+        at = 0 if name == INTERCEPT else 1 + design.xnames.index(wanted)
         found.append((name, _centred(ols.coef[:, at], parent, standardize=standardize)))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,12 +12,12 @@ from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from interlace import pls
 from interlace.design import Design
 from interlace.inference import relative_factors
+from interlace.pls.factor.solvers import Solver
 
 from .distribution import MarginalDistribution
 from .likelihood import Likelihood
 
 FloatArray: TypeAlias = NDArray[np.float64]
-Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
 
 
 class MarginalModel(LikelihoodModel):

@@ -15,6 +15,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
 from interlace.design import Design, build_design, design_from_arrays
+from interlace.design.assembly import Rank
 from interlace.design.describe import describe
 from interlace.errors import DesignError, SingularFitWarning
 from interlace.formula.bars import bars_from_statsmodels, expand_bars
@@ -22,7 +23,9 @@ from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
+from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
+from interlace.pls.factor.solvers import Solver
 
 from .data import DesignData
 from .marginal import MarginalModel
@@ -30,9 +33,6 @@ from .results import CrossedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
 
 FloatArray = NDArray[np.float64]
-Missing: TypeAlias = Literal["drop", "raise", "none"]
-Rank: TypeAlias = Literal["drop", "error"]
-Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
 Likelihoods: TypeAlias = Literal["REML", "ML"]
 
 # Newton steps after which the search gives up; the bank's hardest model needs a third of them.
@@ -363,7 +363,7 @@ class CrossedLMM(MarginalModel):
         check_choice("reml", reml, (True, False))
         check_choice("method", method, (None, "newton"))
         check_choice("ddf", ddf, get_args(Ddf))
-        check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        check_choice("solver", solver, get_args(Solver))
         design = self.design
         pls_fit = pls.fit(
             *design.arrays,

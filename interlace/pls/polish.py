@@ -16,7 +16,7 @@ from interlace.pls.search.secants import learned
 from .fit import PLSFit, snapshot
 
 # Deviance still to gain that is left alone: theta is then within 1e-8 of its standard error.
-TIGHT = 1e-16
+TOLERANCE = 1e-16
 STEPS = 4
 # Deviance by which a step may end higher: the last digits of theta are below those of the criterion.
 HIGHER = 1e-9
@@ -38,7 +38,7 @@ def polished(fit: PLSFit) -> PLSFit:
     PLSFit
         The factorization stands at its optimum.
     """
-    if not fit.certificate.certified or fit.optimum.expected_decrease < TIGHT:
+    if not fit.certificate.certified or fit.optimum.expected_decrease < TOLERANCE:
         fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
         return fit
     optimum = _tightened(fit.criterion, fit.optimum)
@@ -50,7 +50,7 @@ def _tightened(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) ->
     missing = optimum.secant  # of the analytic Hessian
     for _ in range(STEPS):
         model = quadratic(now.gradient, now.hessian + missing)
-        if model.expected_decrease < TIGHT:
+        if model.expected_decrease < TOLERANCE:
             break
         found = TrustRegion(np.inf).step(
             model, _displaced(criterion, at), objective=at.objective, noise=HIGHER

@@ -28,16 +28,16 @@ DENSE_SHARE = 0.2
 DENSE_SIZE = 250_000
 # I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
-# Columns from which on an inverse in single precision pays. It is right to some five digits where the pivots
-# of L differ no more than so many times, and what a level says of its effects is no less than this, relative
-# to what their variances say: I - S^-1 cancels.
-WORTH_ROUNDING = 300
-STEEP = 100.0
-FAINT = 0.1
+# An inverse in single precision takes less time from so many columns on. It is right to some five digits if
+# the largest pivot of L is at most so many times the smallest, and if the information that a level has on its
+# effects, relative to that in their variances, is at least this (I - S^-1 cancels).
+SINGLE_PRECISION_FROM = 300
+LARGEST_PIVOT_RATIO = 100.0
+LEAST_INFORMATION = 0.1
 # Stands for a matrix that is not there.
-NOTHING: FloatArray = np.empty((0, 0))
+EMPTY: FloatArray = np.empty((0, 0))
 # Elements of dense blocks between the first factor and the rest held at a time.
-PORTION = 4_000_000
+ELEMENTS_AT_ONCE = 4_000_000
 
 
 class BlockedFactorization:
@@ -89,7 +89,7 @@ class BlockedFactorization:
         if max(self._rest.K) == 1:
             self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
         # As large as what takes their place: let go of them first.
-        self._L, self._T = NOTHING, NOTHING
+        self._L, self._T = EMPTY, EMPTY
         S = self._two_sided(self._first.absorb(self._A22, self._H, self._left))
         S.flat[:: S.shape[0] + 1] += 1.0
         self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
@@ -144,7 +144,7 @@ class BlockedFactorization:
         """Lambda2 S^-1 Lambda2', in full; if all blocks are scalars its lower triangle, zeros above."""
         if not self._T.size:
             inverse, _ = linalg.lapack.dpotri(self._L, lower=1, overwrite_c=1)
-            self._L = NOTHING  # overwritten
+            self._L = EMPTY  # overwritten
             self._T = self._between_Lambda2(inverse)
         return self._T
 
@@ -185,7 +185,7 @@ class BlockedFactorization:
             return square.reshape(self.layout.n_levels[f], K[f], -1, K[g])[level, :, other]
         blocks = np.empty((len(level), K[0], K[g]))
         order = np.argsort(level, kind="stable")
-        step = max(1, PORTION // (K[0] * len(T22)))
+        step = max(1, ELEMENTS_AT_ONCE // (K[0] * len(T22)))
         for start in range(0, self.layout.n_levels[0], step):
             own = order[slice(*np.searchsorted(level, (start, start + step), sorter=order))]
             rows = np.arange(start, min(start + step, self.layout.n_levels[0]))
@@ -239,12 +239,12 @@ class BlockedFactorization:
         return self._information(self._T22())
 
     def rough_information(self) -> list[FloatArray] | None:
-        """The same from an inverse in single precision, where that is quicker and right to some digits."""
-        if len(self._L) < WORTH_ROUNDING:  # among others: the inverse has taken the place of L
+        """The same from an inverse in single precision; None where that takes as long, or digits fail."""
+        if len(self._L) < SINGLE_PRECISION_FROM:  # among others: the inverse has taken the place of L
             return None
         pivots, blocks = np.diagonal(self._L), zip(self._Lambda[1:], self._said, strict=True)
         faintest = min(axes(Lambda)[1][-1] ** 2 * said for Lambda, said in blocks)
-        if pivots.max() > STEEP * pivots.min() or faintest < FAINT:
+        if pivots.max() > LARGEST_PIVOT_RATIO * pivots.min() or faintest < LEAST_INFORMATION:
             return None
         return self._information(self._rough_T22())
 

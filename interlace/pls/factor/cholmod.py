@@ -271,7 +271,7 @@ class CholmodFactorization:
         return [2.0 * a - b for a, b in zip(*sums, strict=True)]
 
     def rough_information(self) -> None:
-        """None: there is no quicker way."""
+        """None: fewer digits would take as long."""
 
     def _refactored_information(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
         self._refactor(Lambda)

@@ -40,7 +40,7 @@ class Factorization(Protocol):
         """Sum over levels of the diagonal blocks of ``Z' V0^-1 Z``, (K, K) per factor."""
 
     def rough_information(self) -> list[FloatArray] | None:
-        """`information` to some five digits, for steps far from the optimum; None where no quicker."""
+        """`information` to some five digits, for steps far from the optimum; None if that takes as long."""
 
     def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
         """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""

@@ -152,7 +152,7 @@ class NestedFactorization:
         return sums
 
     def rough_information(self) -> None:
-        """None: there is no quicker way."""
+        """None: fewer digits would take as long."""
 
 
 class _Solver(Protocol):

@@ -29,8 +29,8 @@ ROW_TERM = 0.8
 PAIR_TERM = 8.0
 # To treat any row as full takes a pass over all q * q elements.
 WHOLE_TERM = 5.0
-# Full rows, relative to q, up to which they are few.
-FEW = 0.25
+# Number of full rows, relative to q, up to which they are multiplied one by one.
+FEW_FULL_ROWS = 0.25
 # Pairs kept at most (12 bytes each); beyond, the longest rows are treated as full.
 PAIR_BUDGET = 30_000_000
 # Elements of the dense copy of the popular columns, at most.
@@ -94,7 +94,7 @@ class WeightedGram:
         if rare < self.q:
             across, popular = self._with_popular(short)
             total += 2.0 * float(np.vdot(across, T[rare:, :rare])) + _inner(popular, T[rare:, rare:])
-        if len(self._long) > FEW * self.q:
+        if len(self._long) > FEW_FULL_ROWS * self.q:
             total += _inner(_square(self._long_rows, w[self._long]), T)
         elif len(self._long):  # twice the operations, but no matrix of q columns
             seen = blas.dsymm(1.0, T, self._long_rows.T, lower=1)

@@ -24,7 +24,7 @@ from interlace.pls.search.start import moment_start
 from .fixed import AtSigma, Conditional, conditional
 
 # Share of the other scale at which a search begins inside the edge where one is zero.
-INSIDE = 0.1
+OFF_THE_EDGE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ class FixedCorrelation:
         found = self._search(value, x, (0, 1))
         if not _one_sign(found, value):
             inside = np.abs(edge.x[:2])
-            inside = np.maximum(inside, INSIDE * inside.max())
+            inside = np.maximum(inside, OFF_THE_EDGE * inside.max())
             found = self._search(value, np.append(inside, edge.x[2:]), (0, 1))
         if not _one_sign(found, value) or edge.objective < found.objective:
             found = edge
