@@ -19,7 +19,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 
-def apply_design(design: Design, data: Any, *, factors: Collection[str] | None = None) -> NewDesign:
+def apply_design(
+    design: Design, data: Any, *, factors: Collection[str] | None = None, every_term: bool = False
+) -> NewDesign:
     """Matrices for new rows, with columns, levels and remembered transformations of the fit.
 
     Parameters
@@ -31,6 +33,8 @@ def apply_design(design: Design, data: Any, *, factors: Collection[str] | None =
     factors : collection of str, optional
         Grouping factors whose random effects are wanted; all of them by default.  The columns of
         the others need not be there.
+    every_term : bool, default False
+        Make the raw columns of all terms, also of those whose factor is not wanted.
 
     Returns
     -------
@@ -70,30 +74,13 @@ def apply_design(design: Design, data: Any, *, factors: Collection[str] | None =
         # No level to look up: the prediction must be NaN, also where X has no columns to say so.
         offset = np.where(incomplete, np.nan, 0.0 if offset is None else offset)
     Xi = tuple(
-        _raw_columns(labels, columns) if wanted[labels.factor] else np.empty((0, len(labels.columns)))
+        _raw_columns(labels, columns)
+        if every_term or wanted[labels.factor]
+        else np.empty((0, len(labels.columns)))
         for labels in design.term_labels
     )
     codes = tuple(codes for codes, _, _ in found)
     return NewDesign(X, Xi, codes, tuple(unseen for _, unseen, _ in found), offset, frame.index)
-
-
-def random_columns(design: Design, data: Any) -> tuple[FloatArray, ...]:
-    """Raw columns of every random-effects term for new rows, whatever their levels.
-
-    Parameters
-    ----------
-    design : Design
-        That of the fit.
-    data : table
-        New rows, with the columns that the terms' left sides name.
-
-    Returns
-    -------
-    tuple of ndarray of shape (n, k)
-        In the order of the terms.
-    """
-    columns = Columns(as_frame(data))
-    return tuple(_raw_columns(labels, columns) for labels in design.term_labels)
 
 
 def _new_numbers(values: Any) -> FloatArray:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from interlace.design import Design, NewDesign, apply_design, random_columns
+from interlace.design import Design, apply_design
 from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.columns import Columns, as_frame
@@ -209,7 +209,8 @@ def _fitted_rows(design: Design, weights: Any) -> _Target:
 def _new_rows(
     design: Design, data: Any, chosen: Collection[str], new_levels: NewLevels, weights: Any
 ) -> _Target:
-    new: NewDesign = apply_design(design, data, factors=chosen)
+    frame = as_frame(data)
+    new = apply_design(design, frame, factors=chosen, every_term=True)
     codes = []
     for labels, own, unseen in zip(design.factor_labels, new.codes, new.unseen, strict=True):
         if labels.name not in chosen:
@@ -217,11 +218,10 @@ def _new_rows(
         elif new_levels == "error":
             refuse_unseen(labels.name, unseen)
         codes.append(own)
-    frame = as_frame(data)
     w = row_vector(weights, "weights", Columns(frame), frame.index, None)
     if w is not None and not (w[~np.isnan(w)] > 0).all():
         raise DesignError("weights of new observations must be positive; remove those rows")
-    return _Target(new.X, random_columns(design, data), tuple(codes), new.offset, new.index, w)
+    return _Target(new.X, new.Xi, tuple(codes), new.offset, new.index, w)
 
 
 def _prior(design: Design, fit: PLSFit, target: _Target, enters: list[bool]) -> tuple[FloatArray, FloatArray]:

@@ -26,7 +26,7 @@ INHERITED = ("statsmodels", "builtins")
 PLUMBING = {
     *(f"CrossedLMM.{name}" for name in ("present_design", "results_of", "updated", "with_design")),
     *(f"CrossedLMM.{name}" for name in ("with_response", "without_frame", "without_rows")),
-    *(f"CrossedLMMResults.{name}" for name in ("fit_with_criterion", "responses")),
+    *(f"CrossedLMMResults.{name}" for name in ("fit_with_criterion", "record", "responses")),
 }
 
 

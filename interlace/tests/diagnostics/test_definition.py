@@ -9,9 +9,10 @@ from scipy import linalg
 import interlace
 from interlace.diagnostics import resid_marginal
 from interlace.diagnostics.cases import cases_of
-from interlace.diagnostics.fitted_rows import fitted_rows, unpack
+from interlace.diagnostics.fitted_rows import fitted_rows
 from interlace.diagnostics.influence import one_step
 from interlace.errors import SingularFitWarning
+from interlace.fitted import record_of
 from interlace.pls.rows import one_step as one_step_module
 from interlace.pls.rows import whitening
 from interlace.tests.oracle import lower_triangles
@@ -57,7 +58,8 @@ def fit(request):
 
 def dense(result):
     """V, C, e and P by definition at the estimates."""
-    design, fit = unpack(result)
+    record = record_of(result)
+    design, fit = record.design, record.polished
     n = len(design.y)
     V = np.diag(1.0 / (np.ones(n) if design.weights is None else design.weights))
     for term, block in zip(design.terms, lower_triangles(design.terms, fit.theta), strict=True):
@@ -92,7 +94,8 @@ def by_definition(result, own):
 
 
 def check(result, level):
-    design, fit = unpack(result)
+    record = record_of(result)
+    design, fit = record.design, record.polished
     cases = cases_of(design, level, result.model.data.frame)
     step = one_step(fitted_rows(design, fit), cases)
     ours = np.column_stack(
@@ -141,7 +144,8 @@ def test_cholesky_residuals_in_portions(fit, monkeypatch):
 
 def test_leverages_with_weights(fit):
     V, inverse, C, _, _, X = dense(fit)
-    design, estimates = unpack(fit)
+    record = record_of(fit)
+    design, estimates = record.design, record.polished
     n, w = len(design.y), 1.0 if design.weights is None else design.weights
     H1 = X @ C @ X.T @ inverse
     ZDZ = V - np.diag(np.full(n, estimates.sigma2) / w)

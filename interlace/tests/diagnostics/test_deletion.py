@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import interlace
-from interlace.diagnostics.fitted_rows import fitted_rows, unpack
+from interlace.diagnostics.fitted_rows import fitted_rows
 from interlace.errors import DeletionWarning, DesignError, SingularFitWarning
+from interlace.fitted import record_of
 from interlace.pls.rows.subtraction import without
 from interlace.tests.strategies import SOLVERS
 
@@ -87,7 +88,8 @@ def test_many_vanished_levels_leave_a_dense_factor_and_few_stay(gone, left):
     formula = "y ~ 1 + (1 | teacher) + (1 | pupil)"
     result = interlace.fit(formula, frame.astype({"teacher": "category", "pupil": "category"}))
     own = np.flatnonzero(teacher < gone)
-    fitted = fitted_rows(*unpack(result))
+    record = record_of(result)
+    fitted = fitted_rows(record.design, record.polished)
     criterion = without(result.pls_fit.criterion, fitted.rows, own)
     assert criterion.relcov.layout.n_levels == left
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import interlace
-from interlace.errors import InferenceError
+from interlace.errors import DesignError, InferenceError
 from interlace.tests.fits import fitted
 
 
@@ -85,7 +85,7 @@ def test_without_data_the_tables_of_coefficients_remain(fit):
     assert_allclose(fit.coef_table(), before)
     assert fit.summary().as_text() == summary
     for ask in (fit.ranova, fit.drop1, fit.r2, fit.anova, lambda: fit.coef_table("kenward-roger")):
-        with pytest.raises(InferenceError, match="rows of the data are gone"):
+        with pytest.raises(DesignError, match="rows of the data are gone"):
             ask()
 
 

@@ -106,3 +106,22 @@ def test_diagnostics_and_predictions_work(data):
     rows = {"Days": [3.0], "Subject": ["308"]}
     assert found["gaps"].predict(rows)[0] == pytest.approx(alone.predict(rows)[0], rel=1e-6)
     assert found["Reaction"].coef_table().notna().all(axis=None)
+
+
+HELD_HERE = 2.0
+
+
+@pytest.mark.parametrize(
+    "text", ["~ Days * HELD_HERE + (1 | Subject)", "~ Days * HELD + (1 | Subject)", "~ fits + (1 | Subject)"]
+)
+def test_a_formula_that_shall_see_no_names_sees_none(text):
+    # HELD and fits are names of the module that fits many responses.
+    sleep = interlace.datasets.load_sleepstudy()
+    with pytest.raises(UnknownColumnError, match="columns not in the data"):
+        interlace.fit_many(text, sleep, ["Reaction"], eval_env=-1)
+
+
+def test_a_formula_sees_the_names_of_its_caller():
+    sleep = interlace.datasets.load_sleepstudy()
+    seen = interlace.fit_many("~ I(Days * HELD_HERE) + (1 | Subject)", sleep, ["Reaction"])["Reaction"]
+    assert seen.fe_params.iloc[1] == pytest.approx(10.467286 / HELD_HERE, rel=1e-6)  # lme4's slope, halved

@@ -104,7 +104,7 @@ def test_remove_data_drops_every_row(result):
     assert longest_array(result._results) < n
     with pytest.raises(ValueError, match=r"the rows of the data are gone \(remove_data was called\)"):
         result.predict()
-    with pytest.raises(ValueError, match="build the model again"):
+    with pytest.raises(ValueError, match="fit the model again"):
         result.model.fit()
     # The model that the result came from belongs to the caller and stays whole.
     assert model.data.frame is not None
