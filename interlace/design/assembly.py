@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError, RankDeficiencyError, RankDeficiencyWarning, callers_level
 from interlace.formula.coding import Coding, Terms, parse_terms
 from interlace.formula.grammar import Bar, MixedFormula
@@ -24,8 +24,6 @@ from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 from .record import Design, GivenOffset, Schema, TermLabels, UsedRows
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 Rank = Literal["drop", "error"]
 
 ONLY_INTERCEPT: Terms = ((),)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError
 from interlace.formula.bars import collect_bars
 from interlace.formula.coding import code_sides, parse_terms, plain_info, variables_of
@@ -30,9 +30,6 @@ from .assembly import (
     random_block,
 )
 from .record import Design
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.names import INTERCEPT, merged_columns
 from interlace.pls import PLSFit
@@ -15,10 +14,6 @@ from interlace.pls.matrices.structures import unstructured
 from interlace.pls.rows.subtraction import Raw
 from interlace.pls.rows.weighted import Rows, rows_of
 from interlace.pls.search.criterion import Decomposition
-
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.intp]
-BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.fitted import record_of
@@ -20,7 +21,7 @@ from interlace.prediction.parts import conditional_mean, fixed_part
 from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import cases_of
-from .fitted_rows import FittedRows, FloatArray, IntArray, fitted_rows
+from .fitted_rows import FittedRows, fitted_rows
 from .least_squares import GroupwiseOLS, groupwise_ols
 from .leverage import random_share
 from .quantile import Seed, quantile_residuals

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.pls.matrices.structures import unstructured
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 # A direction is called flat when its curvature is below this fraction of the largest, after scaling the
 # Hessian to a unit diagonal: lmerTest drops eigenvalues below 1e-8 in the same place.
@@ -20,7 +17,7 @@ FLAT = 1e-8
 SHARE = 1e-6
 
 
-def lower_triangle(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def lower_triangle(k: int) -> tuple[IntArray, IntArray]:
     """Rows and columns of a k x k lower triangle, row by row (MixedLM's order of parameters)."""
     structure = unstructured(k)
     order = structure.row_by_row

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults
 
+from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit
 
@@ -21,8 +22,6 @@ from .variances import (
     quadratic_form,
     two_sided_p,
 )
-
-FloatArray = NDArray[np.float64]
 
 
 def covariance(fit: PLSFit) -> FloatArray:

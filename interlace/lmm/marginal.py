@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from statsmodels.base.model import LikelihoodModel
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.inference import relative_factors
 from interlace.pls.factor.solvers import Solver
 
 from .distribution import MarginalDistribution
 from .likelihood import Likelihood
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 
 class MarginalModel(LikelihoodModel):

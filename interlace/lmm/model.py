@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.describe import describe
@@ -32,7 +33,6 @@ from .marginal import MarginalModel
 from .results import CrossedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
 
-FloatArray = NDArray[np.float64]
 Likelihoods: TypeAlias = Literal["REML", "ML"]
 
 # Newton steps after which the search gives up; the bank's hardest model needs a third of them.

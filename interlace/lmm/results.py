@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from statsmodels.base.model import LikelihoodModelResults
 
+from interlace.arrays import FloatArray
 from interlace.diagnostics import hlm_resid, plot
 from interlace.diagnostics.statsmodels_influence import get_influence
 from interlace.fitted import Ddf, Fitted
@@ -32,8 +32,6 @@ from interlace.resampling.response import responses_of_fit
 from interlace.resampling.simulate import simulate
 
 from .marginal import MarginalModel
-
-FloatArray = NDArray[np.float64]
 
 # What has an entry per row and is forgotten with the rows.
 ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal", "responses")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import NewDesign, apply_design
 from interlace.fitted import EstimatedModel, Fitted
 
@@ -21,8 +20,6 @@ from .parts import (
     mean_of_terms,
     refuse_unseen,
 )
-
-FloatArray = NDArray[np.float64]
 
 
 def fittedvalues_marginal(self: EstimatedModel) -> FloatArray:

@@ -6,16 +6,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.inference.parameters import parameter_values, sds_and_correlations
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.held.constrained import Conditional, as_ml, held_parameters
 
 from .walk import Walk
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.diagnostics.leverage import leverage
 from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import IntervalMethod, parameter_values, sds_and_correlations
 from interlace.pls.matrices.structures import unstructured
-
-FloatArray = NDArray[np.float64]
 
 TESTS = ["estimate", "std_error", "statistic", "df", "p_value"]
 

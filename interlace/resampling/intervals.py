@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-FloatArray = NDArray[np.float64]
+from interlace.arrays import FloatArray
 
 KINDS = ("percentile", "basic", "normal", "bca")
 
