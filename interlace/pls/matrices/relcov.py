@@ -242,30 +242,27 @@ def relative_covariance(
         starts.append(K[term.factor])
         K[term.factor] += term.k
     layout = Layout(tuple(f.n_levels for f in factors), tuple(K))
-    m = [term.n_theta for term in terms]
-    to_basis = np.zeros((sum(m),) * 2)
-    at = 0
-    for term, R in zip(terms, bases, strict=True):
-        own = slice(at, at + term.n_theta)
-        to_basis[own, own] = _times_basis(R, term.structure)
-        at = own.stop
-    shift = np.repeat(starts, m)
+    factor: list[int] = []
+    row: list[int] = []
+    col: list[int] = []
+    to_basis = np.zeros((sum(t.n_theta for t in terms),) * 2)
+    for term, start, R in zip(terms, starts, bases, strict=True):
+        at, structure = len(row), term.structure
+        i, j = structure.same_column
+        to_basis[at + i, at + j] = R[structure.rows[i], structure.rows[j]]
+        factor += [term.factor] * structure.m
+        row += (start + structure.rows).tolist()
+        col += (start + structure.columns).tolist()
     return RelativeCovariance(
         layout=layout,
         term_k=tuple(t.k for t in terms),
         term_factor=tuple(t.factor for t in terms),
         term_start=tuple(starts),
-        factor=np.repeat([term.factor for term in terms], m),
-        row=np.concatenate([term.structure.rows for term in terms]) + shift,
-        col=np.concatenate([term.structure.columns for term in terms]) + shift,
+        factor=np.array(factor, dtype=np.intp),
+        row=np.array(row, dtype=np.intp),
+        col=np.array(col, dtype=np.intp),
         to_basis=to_basis,
     )
-
-
-def _times_basis(R: FloatArray, structure: Structure) -> FloatArray:
-    """The linear map from the parameters of Lambda_i to those of ``R Lambda_i``, (m, m)."""
-    rows, columns = structure.rows, structure.columns
-    return np.where(columns[:, None] == columns, R[rows[:, None], rows], 0.0)
 
 
 def axes(Lambda_i: FloatArray) -> tuple[FloatArray, FloatArray]:

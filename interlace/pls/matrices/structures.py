@@ -54,6 +54,10 @@ class Structure(Protocol):
     def row_by_row(self) -> IntArray:
         """Positions of the parameters in the order of their rows: MixedLM's order, shape (m,)."""
 
+    @property
+    def same_column(self) -> tuple[IntArray, IntArray]:
+        """Positions i and j of all pairs of parameters in one column, which a change of basis mixes."""
+
     def Lambda(self, theta: FloatArray) -> FloatArray:
         """Relative factor, lower triangular, (k, k)."""
 
@@ -112,6 +116,12 @@ class Unstructured:
     def row_by_row(self) -> IntArray:
         """Positions of the parameters in the order of their rows."""
         return np.lexsort((self.columns, self.rows))
+
+    @cached_property
+    def same_column(self) -> tuple[IntArray, IntArray]:
+        """Positions of all pairs of parameters in one column: ``R Lambda`` is linear in theta by these."""
+        first, second = np.nonzero(self.columns[:, None] == self.columns)
+        return first, second
 
     def Lambda(self, theta: FloatArray) -> FloatArray:
         """Relative factor, lower triangular, (k, k)."""
