@@ -16,13 +16,14 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from interlace import pls
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.describe import describe
-from interlace.errors import DesignError, SingularFitWarning
+from interlace.errors import DesignError, InferenceError, SingularFitWarning
 from interlace.formula.bars import bars_from_statsmodels, expand_bars
 from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
 from interlace.inference import Ddf
+from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 
 from .data import DesignData
 from .marginal import MarginalModel
@@ -364,6 +365,8 @@ class CrossedLMM(MarginalModel):
         check_choice("method", method, (None, "newton"))
         check_choice("ddf", ddf, get_args(Ddf))
         check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        if ddf == "kenward-roger" and not reml:
+            raise InferenceError(KENWARD_ROGER_NEEDS_REML)
         design = self.design
         pls_fit = pls.fit(
             *design.arrays,
