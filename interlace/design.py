@@ -24,11 +24,12 @@ from .assembly import (
     random_block,
 )
 from .bars import collect_bars
-from .errors import DesignError, FormulaError
+from .errors import DesignError, FormulaError, UnknownColumnError
 from .formula import Bar, MixedFormula
-from .frames import Columns, as_frame, check_columns
+from .frames import Columns, as_frame, check_columns, column_of
 from .grouping import FactorLabels, codes_of_new, factorise
 from .model_matrix import Coding, Terms, code_sides, parse_response, parse_terms, variables_of
+from .readings import warn_of_same_readings
 from .rows import Missing, aligned, complete_rows, row_vector, subset_rows
 from .variables import Variable, as_environment, evaluate
 
@@ -114,9 +115,11 @@ def build_design(
 
     sides = [parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars)]
     variables = {code: evaluate(code, columns, env) for code in variables_of(sides)}
-    response = evaluate(parse_response(formula.response), columns, env)
-    offsets = [evaluate(text, columns, env) for text in formula.offsets]
-    coded = {name: factorise(frame[name]) for bar in bars for name in bar.factors}
+    response = evaluate(parse_response(formula.response), columns, env, numeric=True)
+    offsets = [evaluate(text, columns, env, numeric=True) for text in formula.offsets]
+    coded = {name: factorise(column_of(frame, name)) for bar in bars for name in bar.factors}
+    for name, column in coded.items():
+        warn_of_same_readings(name, column.levels)
     w = row_vector(weights, "weights", columns, whole.index, rows)
     o = row_vector(offset, "offset", columns, whole.index, rows)
 
@@ -162,7 +165,7 @@ def _with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[s
         str(name): aligned(column, "groups", frame.index) if isinstance(column, pd.Series) else column
         for name, column in groups.items()
     }
-    clash = [name for name in new if name in frame.columns and not _same(frame[name], new[name])]
+    clash = [name for name in new if name in frame.columns and not _same(column_of(frame, name), new[name])]
     if clash:
         raise DesignError(f"groups= holds columns that the data have with other values: {clash}; rename them")
     added = {name: column for name, column in new.items() if name not in frame.columns}
@@ -290,8 +293,14 @@ def _new_numbers(values: Any) -> FloatArray:
 
 
 def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], NDArray[np.bool_]]:
-    check_columns(labels.columns, frame.columns)
-    return codes_of_new(labels, [frame[name] for name in labels.columns])
+    try:
+        check_columns(labels.columns, frame.columns)
+    except UnknownColumnError as error:
+        raise UnknownColumnError(
+            f'{error} The random effects of "{labels.name}" need them; for predictions without random '
+            "effects say random=False"
+        ) from error
+    return codes_of_new(labels, [column_of(frame, name) for name in labels.columns])
 
 
 def _raw_columns(labels: TermLabels, columns: Columns) -> FloatArray:

@@ -125,6 +125,7 @@ class Expected(Reports):
             if name not in chosen or Xi is None or codes is None:
                 continue
             if new_levels == "error":
-                refuse_unseen(name, new.unseen[labels.factor])
+                known = self.model.design.factor_labels[labels.factor].levels
+                refuse_unseen(name, new.unseen[labels.factor], known)
             mean += random_part(codes, Xi, b)
         return pd.Series(mean, index=new.index)

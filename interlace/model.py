@@ -24,6 +24,7 @@ from interlace.inference import Ddf
 from interlace.marginal import MarginalModel
 from interlace.modeldata import DesignData
 from interlace.results import CrossedLMMResults
+from interlace.spelling import check_method, keyword_advice
 from interlace.updating import updated
 from interlace.variables import capture_environment
 from interlace.wrapper import CrossedLMMResultsWrapper
@@ -360,7 +361,7 @@ class CrossedLMM(MarginalModel):
         """
         _refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
-        check_choice("method", method, (None, "newton"))
+        check_method(method)
         check_choice("ddf", ddf, get_args(Ddf))
         check_choice("solver", solver, ("auto", "cholmod", "blocked"))
         design = self._present()
@@ -551,9 +552,8 @@ def _known(changes: dict[str, Any]) -> dict[str, Any]:
 def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
     if unknown:
         names = ", ".join(sorted(unknown))
-        raise TypeError(
-            f"{where} does not know the keyword(s) {names}; see its documentation for those it does"
-        )
+        advice = keyword_advice(unknown) or "see its documentation for those it does"
+        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
 
 
 def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
+from interlace.confidence import check_alpha
 from interlace.design import Design, NewDesign, apply_design, random_columns
 from interlace.errors import DesignError
 from interlace.frames import Columns, as_frame
@@ -82,6 +83,7 @@ class PredictionResults:
         DataFrame
             Columns ``lower`` and ``upper``.
         """
+        check_alpha(alpha)
         reach = stats.norm.isf(alpha / 2.0) * (self.se_obs if obs else self.se_mean)
         return pd.DataFrame({"lower": self.predicted_mean - reach, "upper": self.predicted_mean + reach})
 
@@ -184,7 +186,7 @@ def _new_rows(
         if labels.name not in chosen:
             own = np.full(len(new.index), -1)
         elif new_levels == "error":
-            refuse_unseen(labels.name, unseen)
+            refuse_unseen(labels.name, unseen, labels.levels)
         codes.append(own)
     frame = as_frame(data)
     w = row_vector(weights, "weights", Columns(frame), frame.index, None)

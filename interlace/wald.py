@@ -14,6 +14,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
 from interlace import inference
+from interlace.confidence import check_alpha
 
 if TYPE_CHECKING:
     from interlace.model import CrossedLMM
@@ -163,6 +164,7 @@ class WaldInference(LikelihoodModelResults):
         ndarray of shape (len(params), 2)
             Lower and upper limits. Those of variance parameters are rough: their distribution is skewed.
         """
+        check_alpha(alpha)
         reach = stats.norm.isf(alpha / 2) * self.bse
         limits = np.column_stack([self.params - reach, self.params + reach])
         return limits if cols is None else limits[np.asarray(cols)]

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.confidence import check_alpha
 from interlace.design import Design
 from interlace.errors import InferenceError
 from interlace.frames import Columns
@@ -147,6 +148,7 @@ def contrast_table(
     df = np.array([method.df(row) for row in contrasts], dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = estimate / se
+    check_alpha(alpha)
     reach = stats.t.isf(alpha / 2.0, df) * se
     columns = {
         "estimate": estimate,

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.confidence import check_alpha
 from interlace.parallel import run
 from interlace.parameters import parameter_names, positions
 from interlace.profile import plots
@@ -103,6 +104,7 @@ class Profile:
         """
         names = list(self.walks)
         chosen = [names[i] for i in positions(parm, names)]
+        check_alpha(alpha)
         target = float(np.sqrt(stats.chi2.isf(alpha, 1)))
         limits, notes = [], []
         for name in chosen:

@@ -16,11 +16,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1]
 
 # A module or folder of the package, and what it may import of the package beside itself.
-BASE = {"errors", "names"}
+BASE = {"confidence", "errors", "names"}
 TEXT_AND_FRAMES = {*BASE, "formula", "frames"}
 MATRICES = {*TEXT_AND_FRAMES, "bars", "grouping", "model_matrix", "pls", "rows", "variables"}
 ARITHMETIC = {"inference", "likelihood", "prediction", "ranef", "simulation"}
 MAY_IMPORT = {
+    "confidence": set(),
     "errors": set(),
     "names": set(),
     "parallel": set(),
@@ -29,21 +30,25 @@ MAY_IMPORT = {
     # from text and frames to matrices
     "tokens": {*BASE},
     "formula": {*BASE, "tokens"},
-    "frames": {*BASE},
-    "rows": {*BASE, "frames"},
+    "foreign": {*BASE},
+    "frames": {*BASE, "foreign"},
+    "readings": {*BASE},
+    "spelling": set(),
+    "orthogonal": {*BASE},
+    "rows": {*BASE, "frames", "readings"},
     "storage": {*BASE},
-    "variables": {*BASE, "frames", "storage"},
+    "variables": {*BASE, "frames", "orthogonal", "readings", "spelling", "storage"},
     "grouping": {*BASE, "frames", "pls"},
-    "model_matrix": {*TEXT_AND_FRAMES, "variables"},
+    "model_matrix": {*TEXT_AND_FRAMES, "readings", "variables"},
     "bars": {*TEXT_AND_FRAMES, "model_matrix"},
     "assembly": {*MATRICES},
     "array_design": {*MATRICES, "assembly"},
-    "design": {*MATRICES, "array_design", "assembly"},
+    "design": {*MATRICES, "array_design", "assembly", "readings"},
     "modeldata": {*BASE, "design", "pls"},
     # arrays in, arrays out; at the edge, labels
     "inference": {*BASE, "design", "frames", "pls", "storage"},
     "likelihood": {*BASE, "inference", "pls"},
-    "prediction": {*BASE, "design", "pls"},
+    "prediction": {*BASE, "design", "pls", "readings"},
     "ranef": {*BASE, "design", "inference", "pls"},
     "simulation": {*BASE, "design", "pls", "prediction"},
     "wald": {*BASE, "inference", "pls"},
@@ -101,6 +106,7 @@ MAY_IMPORT = {
         "marginal",
         "modeldata",
         "results",
+        "spelling",
         "updating",
         "wrapper",
     },
