@@ -110,6 +110,7 @@ MAY_IMPORT = {
         "updating",
         "wrapper",
     },
+    "sklearn": {*BASE, "formula", "frames", "model", "prediction"},
     "many": {*BASE, "frames", "model", "model_matrix", "resampling", "variables"},
     "__init__": {
         "comparison",
@@ -127,6 +128,7 @@ MAY_IMPORT = {
 DOORS = {
     "patsy": {"model_matrix", "storage", "variables"},
     "sksparse": {"pls.cholmod"},
+    "sklearn": {"sklearn"},
 }
 NUMERICAL = {"numpy", "scipy", "sksparse", "threadpoolctl"}
 
