@@ -32,7 +32,7 @@ FloatArray = NDArray[np.float64]
 RESPONSE = "y"
 
 
-class CrossedLMMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class CrossedLMMRegressor(RegressorMixin, BaseEstimator):
     """Linear mixed model with scikit-learn's ``fit``, ``predict`` and ``score``.
 
     Parameters
@@ -111,6 +111,15 @@ class CrossedLMMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         -------
         CrossedLMMRegressor
             Itself.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> from interlace.sklearn import CrossedLMMRegressor
+        >>> sleep = interlace.datasets.load_sleepstudy()
+        >>> model = CrossedLMMRegressor().fit(sleep[["Days"]], sleep["Reaction"], groups=sleep["Subject"])
+        >>> model.coef_.round(3)
+        array([10.467])
         """
         if self.formula is not None:
             return self._fit_formula(self.formula, X, y, groups)
@@ -166,6 +175,15 @@ class CrossedLMMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n,)
+
+        Examples
+        --------
+        >>> import interlace
+        >>> from interlace.sklearn import CrossedLMMRegressor
+        >>> sleep = interlace.datasets.load_sleepstudy()
+        >>> model = CrossedLMMRegressor("Days + (1 | Subject)").fit(sleep, sleep["Reaction"])
+        >>> model.predict(sleep.head(2).assign(Subject="somebody new")).round(1)
+        array([251.4, 261.9])
         """
         check_is_fitted(self)
         if self.formula is not None:
