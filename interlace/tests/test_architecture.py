@@ -110,6 +110,8 @@ MAY_IMPORT = {
         "updating",
         "wrapper",
     },
+    "marginaleffects": {*BASE, "frames", "storage"},
+    "stargazer": {"wrapper"},
     "sklearn": {*BASE, "formula", "frames", "model", "prediction"},
     "many": {*BASE, "frames", "model", "model_matrix", "resampling", "variables"},
     "__init__": {
@@ -129,6 +131,9 @@ DOORS = {
     "patsy": {"model_matrix", "storage", "variables"},
     "sksparse": {"pls.cholmod"},
     "sklearn": {"sklearn"},
+    "stargazer": {"stargazer"},
+    "marginaleffects": {"marginaleffects"},
+    "polars": {"marginaleffects"},
 }
 NUMERICAL = {"numpy", "scipy", "sksparse", "threadpoolctl"}
 
