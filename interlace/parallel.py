@@ -58,7 +58,7 @@ def run(
 def _watched(done: Iterable[Any], total: int, label: str) -> Iterable[Any]:
     try:
         with warnings.catch_warnings():
-            # In a notebook without ipywidgets tqdm warns, and falls back to the bar of a terminal: good enough.
+            # In a notebook without ipywidgets tqdm warns and takes the bar of a terminal: good enough.
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
     except ImportError:

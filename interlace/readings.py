@@ -57,7 +57,7 @@ class TextNumbers:
         kinds = (
             (self.comma, "with a decimal comma"),
             (self.grouped, "with marks between thousands"),
-            (self.strays, "are no numbers"),
+            (self.strays, "not a number"),
         )
         seen = [f"{len(own)} {what} ({_shown(own)})" for own, what in kinds if own]
         if not seen:

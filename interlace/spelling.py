@@ -32,7 +32,7 @@ KEYWORDS = {
     "control": "solver=, maxiter= and start_params=; the search needs no other settings",
     "start": "start_params=",
     "theta0": "start_params=",
-    "family": "a linear model only: leave it out",
+    "family": "nothing: given the random effects the response is normal",
     "na_action": 'missing="drop" or "raise"',
     "contrasts": "C(x, Sum), C(x, Treatment('reference')) in the formula",
     "verbose": "disp=True",
@@ -93,8 +93,12 @@ def keyword_advice(names: Iterable[str]) -> str:
     >>> keyword_advice(["verbose"])
     'for verbose= write disp=True'
     """
-    known = [f"for {name}= write {KEYWORDS[name]}" for name in names if name in KEYWORDS]
-    return "; ".join(known)
+    return "; ".join(_advice(name, KEYWORDS[name]) for name in names if name in KEYWORDS)
+
+
+def _advice(name: str, known: str) -> str:
+    _, absent, reason = known.rpartition("nothing: ")
+    return f"leave {name}= out: {reason}" if absent else f"for {name}= write {known}"
 
 
 def check_method(method: object) -> None:

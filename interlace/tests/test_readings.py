@@ -57,7 +57,7 @@ def test_message_counts_and_shows_three_offending_values():
         interlace.fit("y ~ x + (1 | g)", table(["k.A.", "?", *(comma(i / 7) for i in range(2, ROWS))]))
     assert str(caught.value) == (
         '"x" is text that looks like numbers: of its 60 different values 58 with a decimal comma '
-        '("0,29", "0,43", "0,57", ...), 2 are no numbers ("?", "k.A."); it would become a category with '
+        '("0,29", "0,43", "0,57", ...), 2 not a number ("?", "k.A."); it would become a category with '
         '60 levels. Read it as numbers, pd.read_csv(..., decimal=",", na_values=["?", "k.A."]), or write '
         "C(x) if categories are meant"
     )
