@@ -43,7 +43,7 @@ def extract(results: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        stargazer's names and our numbers; p-values that are not defined are None.
+        By stargazer's names; p-values that are not defined are None.
 
     Examples
     --------
