@@ -14,6 +14,7 @@ from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit
 
 from .approximation import approximation_of
+from .confidence import check_alpha
 from .variances import (
     boundary_entries,
     boundary_thetas,
@@ -177,6 +178,7 @@ def wald_interval(self: EstimatedModel, alpha: float = 0.05, cols: Sequence[int]
         Lower and upper limits. Fixed effects have the fit's degrees of freedom; the normal limits of variance
         parameters are rough, for their distribution is skewed.
     """
+    check_alpha(alpha)
     reach = stats.norm.isf(alpha / 2) * self.bse
     limits = np.column_stack([self.params - reach, self.params + reach])
     limits[: self.k_fe] = self.coef_table(alpha=alpha)[["conf_low", "conf_high"]]

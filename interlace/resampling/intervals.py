@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.inference.confidence import check_alpha
+
 FloatArray = NDArray[np.float64]
 
 KINDS = ("percentile", "basic", "normal", "bca")
@@ -51,6 +53,7 @@ def intervals(
 
 
 def _limits(estimate: float, own: FloatArray, alpha: float, kind: str, a: float) -> FloatArray:
+    check_alpha(alpha)
     tails = np.array([alpha / 2.0, 1.0 - alpha / 2.0])
     if kind == "normal":
         bias = own.mean() - estimate
