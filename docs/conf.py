@@ -26,7 +26,7 @@ extensions = [
 exclude_patterns = ["_build", "lme4"]
 nitpicky = True  # a reference that leads nowhere is a warning, and a warning is an error
 nitpick_ignore_regex = [
-    ("py:.*", r"(numpy|pandas|scipy|statsmodels|joblib|matplotlib|typing|collections)\..*"),
+    ("py:.*", r"(numpy|pandas|scipy|sklearn|statsmodels|joblib|matplotlib|typing|collections)\..*"),
 ]
 
 # Pages that compute are computed when the documentation is built, and an error there is an error here.

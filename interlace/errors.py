@@ -84,3 +84,7 @@ class RankDeficiencyWarning(ModelWarning):
 
 class DeletionWarning(ModelWarning):
     """Without some cases the model cannot be fitted; their rows are NaN."""
+
+
+class DataWarning(ModelWarning):
+    """The data can be used as they came, but may not be what their owner takes them for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -56,7 +57,10 @@ def run(
 
 def _watched(done: Iterable[Any], total: int, label: str) -> Iterable[Any]:
     try:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            # In a notebook without ipywidgets tqdm warns and takes the bar of a terminal: good enough.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
     except ImportError:
         return done
     return tqdm(done, total=total, desc=label, disable=None, leave=False)  # None: silent unless on a terminal

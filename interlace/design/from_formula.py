@@ -15,8 +15,9 @@ from interlace.formula.bars import collect_bars
 from interlace.formula.coding import Coding, Terms, code_sides, parse_response, parse_terms, variables_of
 from interlace.formula.grammar import Bar, MixedFormula
 from interlace.formula.variables import Variable, as_environment, evaluate
-from interlace.frames.columns import Columns, as_frame
+from interlace.frames.columns import Columns, as_frame, column_of
 from interlace.frames.levels import factorise
+from interlace.frames.readings import warn_of_same_readings
 from interlace.frames.used_rows import Missing, aligned, complete_rows, row_vector, subset_rows
 
 from .assembly import (
@@ -99,9 +100,11 @@ def build_design(
 
     sides = [parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars)]
     variables = {code: evaluate(code, columns, env) for code in variables_of(sides)}
-    response = evaluate(parse_response(formula.response), columns, env)
-    offsets = [evaluate(text, columns, env) for text in formula.offsets]
-    coded = {name: factorise(frame[name]) for bar in bars for name in bar.factors}
+    response = evaluate(parse_response(formula.response), columns, env, numeric=True)
+    offsets = [evaluate(text, columns, env, numeric=True) for text in formula.offsets]
+    coded = {name: factorise(column_of(frame, name)) for bar in bars for name in bar.factors}
+    for name, column in coded.items():
+        warn_of_same_readings(name, column.levels)
     w = row_vector(weights, "weights", columns, whole.index, rows)
     o = row_vector(offset, "offset", columns, whole.index, rows)
 
@@ -147,7 +150,7 @@ def _with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[s
         str(name): aligned(column, "groups", frame.index) if isinstance(column, pd.Series) else column
         for name, column in groups.items()
     }
-    clash = [name for name in new if name in frame.columns and not _same(frame[name], new[name])]
+    clash = [name for name in new if name in frame.columns and not _same(column_of(frame, name), new[name])]
     if clash:
         raise DesignError(f"groups= holds columns that the data have with other values: {clash}; rename them")
     added = {name: column for name, column in new.items() if name not in frame.columns}

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
-from interlace.frames.columns import Columns, as_frame, check_columns
+from interlace.errors import UnknownColumnError
+from interlace.frames.columns import Columns, as_frame, check_columns, column_of
 from interlace.frames.levels import FactorLabels, codes_of_new
 
 from .assembly import sum_of
@@ -86,8 +87,14 @@ def _new_numbers(values: Any) -> FloatArray:
 
 
 def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], BoolArray]:
-    check_columns(labels.columns, frame.columns)
-    return codes_of_new(labels, [frame[name] for name in labels.columns])
+    try:
+        check_columns(labels.columns, frame.columns)
+    except UnknownColumnError as error:
+        raise UnknownColumnError(
+            f'{error} The random effects of "{labels.name}" need them; for predictions without random '
+            "effects say random=False"
+        ) from error
+    return codes_of_new(labels, [column_of(frame, name) for name in labels.columns])
 
 
 def _raw_columns(labels: TermLabels, columns: Columns) -> FloatArray:

@@ -12,6 +12,7 @@ import pandas as pd
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DesignError
+from interlace.frames.columns import column_of
 from interlace.frames.levels import LevelCodes, factorise
 
 
@@ -136,8 +137,8 @@ def _column(design: Design, name: str, frame: Any) -> LevelCodes | None:
     if not isinstance(frame, pd.DataFrame) or name not in frame.columns:
         return None
     if len(frame) == len(design.y):
-        return factorise(frame[name])
-    return factorise(frame[name].loc[design.index]) if frame.index.is_unique else None
+        return factorise(column_of(frame, name))
+    return factorise(column_of(frame, name).loc[design.index]) if frame.index.is_unique else None
 
 
 def _combined(name: str, parts: Sequence[LevelCodes]) -> Cases:

@@ -18,9 +18,16 @@ from interlace.arrays import BoolArray, FloatArray, IntArray
 # Okabe & Ito's colours, which the colour-blind can tell apart.
 BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
 # Levels up to which every label is written; beyond, only the most extreme are named.
-ALL_NAMED = 45
+ALL_NAMED = 75
 # How many of them.
 NAMED = 8
+# Columns of the frames as axes call them.
+MEASURES = {
+    "cooks_d": "Cook's distance",
+    "dffits": "DFFITS",
+    "hat_diag": "Leverage",
+    "student_resid": "Studentized residual",
+}
 
 
 def new_axes(ax: Any = None, *, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Any, Any]:
@@ -113,7 +120,15 @@ def name_points(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any]) ->
         _name(ax, (xi, yi), (spot[0] - 0.05 if left else spot[0] + 0.05, height), label, left=left)
 
 
-def _name(ax: Any, point: tuple[float, float], place: tuple[float, float], label: Any, *, left: bool) -> None:
+def _name(
+    ax: Any,
+    point: tuple[float, float],
+    place: tuple[float, float],
+    label: Any,
+    *,
+    left: bool = False,
+    **text: Any,
+) -> None:
     ax.annotate(
         str(label),
         point,
@@ -121,23 +136,30 @@ def _name(ax: Any, point: tuple[float, float], place: tuple[float, float], label
         textcoords="axes fraction",
         fontsize=7.5,
         color=BLACK,
-        ha="right" if left else "left",
-        va="center",
+        **{"ha": "right" if left else "left", "va": "center", **text},
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
         arrowprops={"arrowstyle": "-", "color": BLACK, "lw": 0.4, "shrinkA": 0, "shrinkB": 2},
         zorder=5,
     )
 
 
-def name_in_corners(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any]) -> None:
-    """Write the labels of an increasing sequence into the free corners: upper left and lower right."""
+def name_beside(ax: Any, lower: FloatArray, upper: FloatArray, y: FloatArray, labels: Sequence[Any]) -> None:
+    """Write the labels of increasing intervals where no interval is: right of high, left of low ones."""
+    ax.margins(x=0.2)
     ax.autoscale_view()
     low, high = ax.get_ylim()
-    share = (y - low) / (high - low)
-    heights = spread(share, gap=0.045)
-    for height, xi, yi, label in zip(heights, x, y, labels, strict=True):
-        upper = yi > (low + high) / 2
-        _name(ax, (xi, yi), (0.03 if upper else 0.97, height), label, left=not upper)
+    heights = spread((y - low) / (high - low), gap=0.045)
+    for height, left, right, yi, label in zip(heights, lower, upper, y, labels, strict=True):
+        top = yi > (low + high) / 2
+        _name(ax, (right if top else left, yi), (0.98 if top else 0.02, height), label, left=top)
+
+
+def name_below(ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any]) -> None:
+    """Hang the labels of an increasing sequence under its end, upright and in the order of the points."""
+    ax.autoscale_view()
+    spots = (ax.transData + ax.transAxes.inverted()).transform(np.column_stack([x, y]))
+    for place, xi, yi, label in zip(spread(spots[:, 0], gap=0.04), x, y, labels, strict=True):
+        _name(ax, (xi, yi), (place, 0.88), label, rotation=90, ha="center", va="top")
 
 
 def spread(heights: FloatArray, *, gap: float) -> FloatArray:
@@ -164,16 +186,22 @@ def most_extreme(values: FloatArray, count: int = NAMED) -> IntArray:
     return np.sort(order[: 0 if tied else count])
 
 
-def label_levels(
-    ax: Any, x: FloatArray, y: FloatArray, labels: Sequence[Any], named: IntArray, *, corners: bool = False
-) -> None:
-    """All labels along the axis if they can be read there; otherwise those of ``named`` at their points."""
-    if len(labels) <= ALL_NAMED:
-        ax.set_yticks(y, [str(label) for label in labels], fontsize=8 if len(labels) <= 25 else 6.5)
-        return
-    ax.set_yticks([])
-    write = name_in_corners if corners else name_points
-    write(ax, x[named], y[named], [labels[i] for i in named])
+def largest(values: FloatArray, count: int) -> IntArray:
+    """Positions of the largest of values that cannot be negative, such as distances."""
+    return np.sort(np.argsort(-values, kind="stable")[:count])
+
+
+def remarkable(values: FloatArray, count: int = NAMED) -> IntArray:
+    """Positions of the values to name: the largest if none is negative, else the farthest from the median."""
+    return largest(values, count) if len(values) and values.min() >= 0 else most_extreme(values, count)
+
+
+def label_levels(ax: Any, y: FloatArray, labels: Sequence[Any]) -> bool:
+    """Write all labels along the axis, if they can be read there; whether they could."""
+    few = len(labels) <= ALL_NAMED
+    size = 8.0 if len(labels) <= 25 else 6.5 if len(labels) <= 45 else 6.0
+    ax.set_yticks(y if few else [], [str(label) for label in labels] if few else [], fontsize=size)
+    return few
 
 
 def dotplot_figure(frame: pd.DataFrame, *, title: str, ax: Any = None) -> Any:
@@ -189,9 +217,11 @@ def dotplot_figure(frame: pd.DataFrame, *, title: str, ax: Any = None) -> Any:
         if np.isfinite(limit) and limit <= value.max(initial=-np.inf) * 1.5 + 1e-12:
             ax.axvline(limit, color=GREY, ls="--", lw=1.0)
     ax.set_ylim(0.2 if len(frame) <= ALL_NAMED else -0.02 * len(frame), 1.02 * len(frame) + 0.5)
-    remarkable = np.flatnonzero(flagged)
-    named = remarkable[most_extreme(value[remarkable])] if len(remarkable) else most_extreme(value, 4)
-    label_levels(ax, value, rank, list(frame.index), named)
+    labels, beyond = list(frame.index), np.flatnonzero(flagged)
+    if not label_levels(ax, rank, labels):
+        named = beyond[most_extreme(value[beyond])] if len(beyond) else largest(value, 4)
+        write = name_below if value[named].min() >= np.median(value) else name_points
+        write(ax, value[named], rank[named], [labels[i] for i in named])
     tidy(ax, title, str(frame.index.name or "") or "case", "")
     return figure
 
@@ -204,7 +234,7 @@ def versus_figure(frame: pd.DataFrame, x: str, y: str, labels: tuple[str, str], 
     if vertical.min() < 0:
         ax.axhline(0.0, color=GREY, lw=0.8)
     smooth(ax, horizontal, vertical)
-    named = most_extreme(vertical, 3)
+    named = remarkable(vertical, 3)
     name_points(ax, horizontal[named], vertical[named], list(frame.index[named]))
     tidy(ax, *labels)
     return figure
@@ -236,7 +266,9 @@ def interval_panel(
         ax.scatter(middle[own], at[own], s=dot_size(len(frame)), c=color, linewidths=0, zorder=3)
     ax.axvline(0.0, color=GREY, lw=1.0)
     ax.set_ylim(0.2 if not many else -0.02 * len(frame), 1.02 * len(frame) + 0.5)
-    label_levels(ax, middle, at, labels, most_extreme(middle), corners=True)
+    if not label_levels(ax, at, labels):
+        named = most_extreme(middle)
+        name_beside(ax, lower[named], upper[named], at[named], [labels[i] for i in named])
     ax.set_title(title, fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -249,9 +281,9 @@ def index_figure(values: pd.Series, *, ax: Any = None) -> Any:
         ax.vlines(at, 0.0, height, color=BLUE, lw=0.8, alpha=0.6)
     scatter(ax, at, height)
     ax.axhline(0.0, color=GREY, lw=0.8)
-    named = most_extreme(height, 5)
+    named = remarkable(height, 5)
     name_points(ax, at[named], height[named], list(values.index[named]))
-    tidy(ax, "Position", str(values.name))
+    tidy(ax, "Position", MEASURES.get(str(values.name), str(values.name)))
     return figure
 
 
@@ -265,7 +297,7 @@ def influence_figure(frame: pd.DataFrame, *, criterion: str, ax: Any = None) -> 
         weight = np.abs(frame["cooks_d" if criterion == "cooks" else "dffits"].to_numpy())
     area = 6.0 + 300.0 * weight / max(float(np.nanmax(weight)), 1e-300) if criterion != "none" else 20.0
     ax.scatter(x, height, s=area, c=BLUE, alpha=0.45, linewidths=0.4, edgecolors=BLACK)
-    named = most_extreme(weight if criterion != "none" else height, 5)
+    named = remarkable(weight if criterion != "none" else height, 5)
     name_points(ax, x[named], height[named], list(frame.index[named]))
     tidy(ax, "Leverage", "Studentized residual" if y == "student_resid" else "Cook's distance")
     return figure

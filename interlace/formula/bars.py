@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from interlace.errors import FormulaError
-from interlace.frames.columns import check_columns, plain
+from interlace.frames.columns import check_columns, column_of, plain
 
 from .coding import Terms, parse_terms
 from .grammar import Bar, RawBar, parse_bars, parse_grouping
@@ -138,6 +138,8 @@ def _intercepts(group: str, known: Sequence[Any]) -> list[Bar]:
         return [Bar("1", (group,))]
     if "|" in group:
         raise FormulaError(f'groups= holds "{group}"; a term with a bar belongs in random=')
+    if not set(group) & set(":/*+()"):
+        check_columns([group], known)
     return [Bar("1", factors) for factors in parse_grouping(group)]
 
 
@@ -224,7 +226,7 @@ def bars_from_statsmodels(
             "column. Several grouping factors are written as bars: (1 | g) + (1 | h)"
         )
     check_columns([groups], data.columns)
-    constant = len(data[groups].dropna().unique()) == 1
+    constant = len(column_of(data, groups).dropna().unique()) == 1
     quoted = _quoted(groups)
     bars: list[str] = []
     if re_formula is not None or vc_formula is None:
@@ -287,5 +289,5 @@ def _category(code: str, data: pd.DataFrame) -> str | None:
         return name
     if code not in data.columns:
         return None
-    column = plain(data[code])
+    column = plain(column_of(data, code))
     return None if pd.api.types.is_numeric_dtype(column) and column.dtype != bool else code

@@ -22,6 +22,7 @@ from patsy.eval import EvalFactor
 from interlace.arrays import FloatArray
 from interlace.errors import DesignError, FormulaError
 from interlace.frames.columns import Columns
+from interlace.frames.readings import explain_text
 
 from .variables import NO_NAMES, Expression, Variable, as_variable
 
@@ -275,7 +276,8 @@ def _conform(variable: Variable, known: FactorInfo) -> Any:
         if isinstance(values, pd.Categorical) and not len(values.dropna()):
             return np.full((len(values), known.num_columns), np.nan)
         if isinstance(values, pd.Categorical) or values.shape[1] != known.num_columns:
-            raise DesignError(f'"{code}" was {known.num_columns} numeric column(s) in the fit and is not now')
+            told = f'"{code}" was {known.num_columns} numeric column(s) in the fit and is not now'
+            raise DesignError(told + explain_text({code: pd.Series(values)}, [code]))
         return values
     found: pd.Categorical[Any]
     found = values if isinstance(values, pd.Categorical) else pd.Categorical(values[:, 0])

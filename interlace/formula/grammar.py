@@ -282,7 +282,9 @@ def _check_fixed(tokens: Sequence[Token]) -> None:
     for i, token in enumerate(tokens):
         if token.text == "." and not token.in_call:
             raise FormulaError(
-                'the formula has a "." (in R: all other columns); write the names of the columns'
+                'the formula has a "." (in R: all other columns); write the names of the columns, '
+                "or let Python: "
+                """f"y ~ {' + '.join(set(data.columns) - {'y', 'g'})} + (1 | g)\""""
             )
         called = i + 1 < len(tokens) and tokens[i + 1].text == "("
         if token.text == "offset" and called and not token.in_call:

@@ -21,10 +21,15 @@ from patsy.eval import EvalEnvironment, EvalFactor
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, FormulaError, UnknownColumnError
 from interlace.frames.columns import Columns, missing_rows, plain, suggestion
+from interlace.frames.readings import check_text_numbers, explain_text, warn_of_same_readings
 
+from .orthogonal import Poly
+from .spelling import DOTTED, function_advice
 from .storage import check_restored, names_in, restored_state, stored_state
 
 NO_NAMES = EvalEnvironment([{}])
+# What every formula may call beside patsy's own functions.
+OWN_FUNCTIONS = {"poly": patsy.stateful_transform(Poly)}
 _NUMPY_FUNCTIONS = {"log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "sin", "cos", "tan"}
 
 
@@ -178,13 +183,16 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
         The state that ``patsy.EvalFactor`` takes.
     """
     factor, state = EvalFactor(code), dict[str, Any]()
+    env = env.with_outer_namespace(OWN_FUNCTIONS)
     try:
         ast.parse(code.strip(), mode="eval")
         for which in range(factor.memorize_passes_needed(state, env)):
             factor.memorize_chunk(_without_gaps(state), which, columns)
             factor.memorize_finish(state, which)
     except SyntaxError as error:
-        raise FormulaError(f'"{code}" is not a Python expression: {error.msg}') from error
+        name = code.partition("(")[0].strip()
+        advice = function_advice(name, code.partition("(")[2].partition(")")[0]) if name in DOTTED else ""
+        raise FormulaError(advice or f'"{code}" is not a Python expression: {error.msg}') from error
     except patsy.PatsyError as error:
         raise _explained(code, columns, env, error) from error
     return state
@@ -230,7 +238,10 @@ def _explained(code: str, columns: Mapping[str, Any], env: EvalEnvironment, erro
         absent = absent or [str(cause.args[0])]
     if isinstance(cause, NameError | KeyError) and absent:
         return UnknownColumnError(_unknown_message(absent, code, columns))
-    return DesignError(f'cannot evaluate "{code}": {type(cause or error).__name__}: {cause or error}')
+    if isinstance(cause, DesignError):
+        return DesignError(f"{cause}{explain_text(columns, names)}")
+    told = f'cannot evaluate "{code}": {type(cause or error).__name__}: {cause or error}'
+    return DesignError(told + explain_text(columns, names))
 
 
 def _unknown_message(absent: list[str], code: str, columns: Mapping[str, Any]) -> str:
@@ -240,10 +251,29 @@ def _unknown_message(absent: list[str], code: str, columns: Mapping[str, Any]) -
             f'"{code}" calls {functions[0]}, which is not defined where the model is called; '
             f"import numpy as np there and write np.{functions[0]}(...)"
         )
+    advice = [function_advice(*call) for call in _calls(code) if call[0] in absent]
+    if any(advice):
+        return next(filter(None, advice))
+    called = [name for name, _ in _calls(code) if name in absent]
+    if called:
+        return (
+            f'"{code}" calls {called[0]}, which is not defined where the model is called; '
+            "define or import it there"
+        )
     if "np" in absent:
         return f'"{code}" uses np where the model is called without it; import numpy as np there'
     where = "" if absent == [code] else f' (used in "{code}")'
     return f"columns not in the data: {absent}{where}. {suggestion(absent, list(columns))}"
+
+
+def _calls(code: str) -> list[tuple[str, str]]:
+    """Functions that the code calls by a plain name, each with its first argument."""
+    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
+    return [
+        (call.func.id, ast.unparse(call.args[0]) if call.args else "x")
+        for call in calls
+        if isinstance(call.func, ast.Name)
+    ]
 
 
 def _quoted_names(code: str) -> list[str]:
@@ -299,7 +329,7 @@ class Variable:
         return patsy.builtins.C(self.values, self.contrast)
 
 
-def evaluate(code: str, columns: Columns, env: EvalEnvironment) -> Variable:
+def evaluate(code: str, columns: Columns, env: EvalEnvironment, *, numeric: bool = False) -> Variable:
     """Evaluate one variable of a formula.
 
     Parameters
@@ -310,6 +340,8 @@ def evaluate(code: str, columns: Columns, env: EvalEnvironment) -> Variable:
         The data.
     env : EvalEnvironment
         Names that are not in the data.
+    numeric : bool, default False
+        Whether numbers are wanted, as for a response.
 
     Returns
     -------
@@ -324,7 +356,13 @@ def evaluate(code: str, columns: Columns, env: EvalEnvironment) -> Variable:
         If it does not give one number or category per row.
     """
     expression = learn(code, columns, env)
-    return as_variable(expression, expression(columns), columns.n_rows)
+    value = expression(columns)
+    variable = as_variable(expression, value, columns.n_rows)
+    declared = hasattr(value, "contrast") or isinstance(getattr(value, "dtype", None), pd.CategoricalDtype)
+    if isinstance(variable.values, pd.Categorical) and (numeric or not declared):
+        check_text_numbers(code, variable.values, wanted=numeric)
+        warn_of_same_readings(code, variable.values.categories)
+    return variable
 
 
 def as_variable(expression: Expression, value: Any, n_rows: int) -> Variable:

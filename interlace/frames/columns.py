@@ -1,6 +1,6 @@
 """Tables of every kind as pandas frames, and their columns as plain arrays.
 
-polars and pyarrow are recognised by the module their objects come from and never imported here.
+polars and pyarrow are recognised by the module their objects come from and not imported here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pandas.api import types
 
 from interlace.errors import DesignError, UnknownColumnError
 
+from .foreign import collected, made_by
+
 # What pandas.api.types.infer_dtype calls columns of Python objects that hold numbers.
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
 
@@ -25,7 +27,8 @@ def as_frame(data: Any) -> pd.DataFrame:
     Parameters
     ----------
     data : DataFrame, mapping of columns, polars or pyarrow table
-        Also anything with a ``to_pandas`` method, and numpy record arrays.
+        Also anything with a ``to_pandas`` method, DuckDB relations, objects with an Arrow C stream, Dask
+        frames (which are computed, with a warning), and numpy record arrays.
 
     Returns
     -------
@@ -43,16 +46,21 @@ def as_frame(data: Any) -> pd.DataFrame:
     (2, 2)
     """
     if isinstance(data, pd.DataFrame):
-        return _with_unique_names(data)
+        return data
     if isinstance(data, Mapping):
         return _from_mapping(data)
-    if _made_by(data, "polars"):
+    if made_by(data, "polars"):
         return _from_polars(data)
-    if _made_by(data, "pyarrow"):
+    data = collected(data)
+    if isinstance(data, pd.DataFrame):
+        return data
+    if made_by(data, "polars"):
+        return _from_polars(data)
+    if made_by(data, "pyarrow"):
         # Integers with gaps stay integers: they may be labels of groups.
-        return _with_unique_names(data.to_pandas(integer_object_nulls=True))
+        return data.to_pandas(integer_object_nulls=True)
     if hasattr(data, "to_pandas"):
-        return _with_unique_names(data.to_pandas())
+        return data.to_pandas()
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame({name: data[name] for name in data.dtype.names})
     raise DesignError(
@@ -60,23 +68,37 @@ def as_frame(data: Any) -> pd.DataFrame:
     )
 
 
-def _with_unique_names(frame: pd.DataFrame) -> pd.DataFrame:
-    if not frame.columns.is_unique:
-        twice = list(dict.fromkeys(frame.columns[frame.columns.duplicated()]))
-        raise DesignError(f"the data have more than one column named {twice}; rename them")
-    return frame
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
+    """One column of a frame.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The data.
+    name : str
+        A column that is there.
+
+    Returns
+    -------
+    Series
+
+    Raises
+    ------
+    DesignError
+        If several columns have the name.
+    """
+    found = frame[name]
+    if isinstance(found, pd.DataFrame):
+        raise DesignError(f'the data have {found.shape[1]} columns named "{name}"; rename them')
+    return found
 
 
 def _from_mapping(data: Mapping[str, Any]) -> pd.DataFrame:
-    columns = {name: _from_polars_series(c) if _made_by(c, "polars") else c for name, c in data.items()}
+    columns = {name: _from_polars_series(c) if made_by(c, "polars") else c for name, c in data.items()}
     try:
         return pd.DataFrame(columns, copy=False)
     except ValueError as error:
         raise DesignError(f"the columns of the data do not make a table: {error}") from error
-
-
-def _made_by(thing: Any, package: str) -> bool:
-    return type(thing).__module__.partition(".")[0] == package
 
 
 def _from_polars(data: Any) -> pd.DataFrame:
@@ -139,7 +161,7 @@ class Columns(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> pd.Series:
         if name not in self._plain:
-            self._plain[name] = plain(self._frame[name])
+            self._plain[name] = plain(column_of(self._frame, name))
         return self._plain[name]
 
     def __contains__(self, name: object) -> bool:

@@ -13,6 +13,7 @@ from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, MissingValuesError
 
 from .columns import Columns, check_columns, plain
+from .readings import explain_text
 
 Missing = Literal["drop", "raise", "none"]
 
@@ -169,7 +170,8 @@ def _numbers(values: Any, what: str) -> FloatArray:
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise DesignError(f"{what}= holds values that are not numbers ({error})") from error
+        advice = explain_text({what: pd.Series(np.asarray(values, dtype=object))}, [what])
+        raise DesignError(f"{what}= holds values that are not numbers ({error}){advice}") from error
 
 
 # ---- missing values --------------------------------------------------------------------------

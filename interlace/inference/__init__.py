@@ -15,7 +15,6 @@ from .variances import (
     natural_parameters,
     quadratic_form,
     relative_factors,
-    two_sided_p,
 )
 
 __all__ = [
@@ -35,5 +34,4 @@ __all__ = [
     "natural_parameters",
     "quadratic_form",
     "relative_factors",
-    "two_sided_p",
 ]

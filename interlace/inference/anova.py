@@ -14,6 +14,7 @@ from interlace.design import Design
 from interlace.errors import InferenceError
 from interlace.frames.columns import Columns
 
+from .confidence import check_alpha
 from .fixed_terms import FixedTerm, fixed_terms, rows_of_fit
 from .fstatistic import Approximation
 from .hypotheses import AnovaType, CompleteColumns, marginal, partially_sequential, sequential
@@ -147,6 +148,7 @@ def contrast_table(
     df = np.array([method.df(row) for row in contrasts], dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = estimate / se
+    check_alpha(alpha)
     reach = stats.t.isf(alpha / 2.0, df) * se
     columns = {
         "estimate": estimate,

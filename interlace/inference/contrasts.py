@@ -17,6 +17,8 @@ from interlace.formula.coding import linear_constraints
 
 from .approximation import Approximation, approximation_of
 
+COLUMNS = ["statistic", "pvalue", "df_constraint", "df_denom"]
+
 
 def t_test(
     self: EstimatedModel,
@@ -39,7 +41,7 @@ def t_test(
         Student's distribution with ``df_resid`` degrees of freedom (True) or the normal one (False),
         whatever ``ddf`` says.
     ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
-        Degrees of freedom; by default Satterthwaite's for fixed effects, and the normal distribution
+        Degrees of freedom; by default those of the fit for fixed effects, and the normal distribution
         where a hypothesis is about variance parameters or another covariance is given.
 
     Returns
@@ -57,7 +59,9 @@ def t_test(
     """
     hypotheses = _fixed_hypotheses(self, r_matrix, ddf, plain=cov_p is None and use_t is None)
     if hypotheses is None:
-        return LikelihoodModelResults.t_test(self, _full_width(self, r_matrix), cov_p=cov_p, use_t=use_t)
+        return LikelihoodModelResults.t_test(
+            self, _full_width(self, r_matrix), cov_p=cov_p, use_t=bool(use_t)
+        )
     contrasts, values, method = hypotheses
     effect = contrasts @ self.fe_params
     se = np.sqrt(np.einsum("rp,pq,rq->r", contrasts, method.covariance, contrasts))
@@ -88,14 +92,16 @@ def wald_test(
         Covariance of the parameters, or inverse covariance of the contrasts, to use for the estimated
         one.
     use_f : bool, optional
-        F distribution with ``df_resid`` denominator degrees of freedom for the chi-squared one.
+        F distribution with ``df_resid`` denominator degrees of freedom (True) or the chi-squared one (False),
+        whatever ``ddf`` says.
     df_constraints : int, optional
         Number of constraints, if not the rank.
     scalar : bool, default True
         Return the statistic as a number.
     ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
-        F distribution with these denominator degrees of freedom; by default the chi-squared distribution
-        as in statsmodels.
+        F distribution with these denominator degrees of freedom; by default those of the fit for fixed
+        effects, and the chi-squared distribution where a hypothesis is about variance parameters or another
+        covariance is given.
 
     Returns
     -------
@@ -110,14 +116,15 @@ def wald_test(
     >>> round(float(test.pvalue), 3)
     0.762
     """
-    hypotheses = None if ddf is None else _fixed_hypotheses(self, r_matrix, ddf, plain=True)
-    if hypotheses is None or ddf == "normal":
+    plain = cov_p is None and invcov is None and use_f is None and df_constraints is None
+    hypotheses = _fixed_hypotheses(self, r_matrix, ddf, plain=plain)
+    if hypotheses is None or (self.ddf if ddf is None else ddf) == "normal":
         return LikelihoodModelResults.wald_test(
             self,
             _full_width(self, r_matrix),
             cov_p=cov_p,
             invcov=invcov,
-            use_f=use_f,
+            use_f=bool(use_f),
             df_constraints=df_constraints,
             scalar=scalar,
         )
@@ -144,7 +151,7 @@ def f_test(
     cov_p, invcov : ndarray, optional
         As for `wald_test`; statsmodels' F test with ``df_resid`` is done where they are given.
     ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
-        Denominator degrees of freedom; by default Satterthwaite's.
+        Denominator degrees of freedom; by default those of the fit.
 
     Returns
     -------
@@ -176,6 +183,8 @@ def wald_test_terms(
     extra_constraints: Sequence[tuple[str, Any]] | None = None,
     combine_terms: Sequence[str] | None = None,
     scalar: bool = True,
+    *,
+    ddf: Ddf | None = None,
 ) -> WaldTestResults:
     """Test every term of the fixed part.
 
@@ -189,6 +198,9 @@ def wald_test_terms(
         Also test jointly all the terms whose name contains such a text.
     scalar : bool, default True
         Statistics as numbers.
+    ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
+        Denominator degrees of freedom of F tests, or "normal" for chi-squared tests; by default those of
+        the fit.
 
     Returns
     -------
@@ -200,9 +212,9 @@ def wald_test_terms(
     >>> import interlace
     >>> fit = interlace.fit("strength ~ cask + (1 | batch)", interlace.datasets.load_pastes())
     >>> fit.wald_test_terms().table.round(3)
-               statistic  pvalue  df_constraint
-    Intercept   5010.637   0.000              1
-    cask           2.814   0.245              2
+               statistic  pvalue  df_constraint  df_denom
+    Intercept   5010.637   0.000              1    20.049
+    cask           1.407   0.255              2    48.000
     """
     identity = np.eye(self.k_fe)
     terms = [(name, identity[columns]) for name, columns in self.model.term_columns().items()]
@@ -210,10 +222,12 @@ def wald_test_terms(
     for text in combine_terms or ():
         tests.append((text, np.vstack([rows for name, rows in terms if text in name])))
     tests += list(extra_constraints or ())
-    lines = [_wald_line(self.wald_test(rows, scalar=scalar)) for _, rows in tests]
-    names = [name for name, _ in tests]
-    table = pd.DataFrame(lines, index=names, columns=["statistic", "pvalue", "df_constraint"])
-    return WaldTestResults(None, "chi2", None, table=table)
+    with_f = (self.ddf if ddf is None else ddf) != "normal"
+    lines = [_wald_line(self.wald_test(rows, scalar=scalar, ddf=ddf)) for _, rows in tests]
+    table = pd.DataFrame(lines, index=[name for name, _ in tests], columns=COLUMNS)
+    return WaldTestResults(
+        None, "F" if with_f else "chi2", None, table=table if with_f else table[COLUMNS[:3]]
+    )
 
 
 def _fixed_hypotheses(
@@ -256,4 +270,8 @@ def _full_width(self: EstimatedModel, r_matrix: Any) -> Any:
 
 
 def _wald_line(test: ContrastResults) -> list[Any]:
-    return [test.statistic, test.pvalue, int(test.df_denom)]
+    # statsmodels puts the constraints of a chi-squared test where an F test has its denominator.
+    constraints, denominator = (
+        (test.df_denom, np.inf) if test.distribution == "chi2" else (test.df_num, test.df_denom)
+    )
+    return [test.statistic, test.pvalue, int(constraints), denominator]

@@ -87,6 +87,12 @@ class KenwardRoger:
         return float(df), float(scaling)
 
 
+KENWARD_ROGER_NEEDS_REML = (
+    "Kenward and Roger's method rests on REML estimates and this is a fit by maximum likelihood; "
+    'fit with reml=True, or use ddf="satterthwaite"'
+)
+
+
 def _ratio(above: float, below: float) -> float:
     """Quotient; 1 where both vanish, as they do together."""
     return 1.0 if abs(above) < 1e-14 and abs(below) < 1e-14 else above / below
@@ -115,10 +121,7 @@ def kenward_roger(fit: PLSFit) -> KenwardRoger:
     rather than the residual part of it: ``V^-1 V V^-1 = V^-1``, and all its traces are those of N alone.
     """
     if not fit.reml:
-        raise InferenceError(
-            "Kenward and Roger's method rests on REML estimates and this is a fit by maximum likelihood; "
-            'fit with reml=True, or use ddf="satterthwaite"'
-        )
+        raise InferenceError(KENWARD_ROGER_NEEDS_REML)
     entries = fit.entries
     p = len(entries.root)
     W = _covariance_of_entries(entries, fit.n - p)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.pls.matrices.structures import unstructured
@@ -279,25 +278,6 @@ def quadratic_form(left: FloatArray, covariance: FloatArray, right: FloatArray) 
     blind = np.any(rows[:, missing] != 0, axis=1)[:, None] | np.any(columns[:, missing] != 0, axis=1)[None, :]
     shape = left.shape[:-1] + right.shape[:-1]
     return np.where(blind, np.nan, form).reshape(shape)
-
-
-def two_sided_p(statistic: FloatArray, df: float | FloatArray | None = None) -> FloatArray:
-    """Two-sided p-values of z statistics, or of t statistics when ``df`` is given.
-
-    Parameters
-    ----------
-    statistic : ndarray
-        Estimates divided by their standard errors.
-    df : float or ndarray, optional
-        Degrees of freedom; None takes the normal distribution.
-
-    Returns
-    -------
-    ndarray
-        Same shape as ``statistic``.
-    """
-    size = np.abs(statistic)
-    return np.asarray(2.0 * (stats.norm.sf(size) if df is None else stats.t.sf(size, df)))
 
 
 def correlations(Sigma: FloatArray) -> FloatArray:

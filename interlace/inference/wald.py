@@ -14,23 +14,26 @@ from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit
 
+from .approximation import approximation_of
+from .confidence import check_alpha
 from .variances import (
     boundary_entries,
     boundary_thetas,
     covariance_of_variances,
     natural_jacobian,
     quadratic_form,
-    two_sided_p,
 )
 
 
-def covariance(fit: PLSFit) -> FloatArray:
+def covariance(fit: PLSFit, vcov_beta: FloatArray) -> FloatArray:
     """Covariance of fixed effects and variance parameters.
 
     Parameters
     ----------
     fit : PLSFit
         With its criterion.
+    vcov_beta : ndarray of shape (p, p)
+        Covariance of the fixed effects.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def covariance(fit: PLSFit) -> FloatArray:
     """
     p, m = fit.p, len(fit.theta)
     whole = np.zeros((p + m, p + m))
-    whole[:p, :p] = fit.vcov_beta
+    whole[:p, :p] = vcov_beta
     whole[p:, p:] = _of_variances(fit)
     return whole
 
@@ -56,7 +59,14 @@ def covariance_of(results: EstimatedModel) -> FloatArray:
     -------
     ndarray of shape (len(params), len(params))
     """
-    return results.record.once("covariance", lambda: covariance(results.record.complete))
+    record = results.record
+    return record.once("covariance", lambda: covariance(record.complete, _of_fixed_effects(results)))
+
+
+def _of_fixed_effects(results: EstimatedModel) -> FloatArray:
+    """Kenward and Roger's covariance where the fit uses their degrees of freedom, for those need it."""
+    adjusted = results.ddf == "kenward-roger"
+    return approximation_of(results).covariance if adjusted else results.pls_fit.vcov_beta
 
 
 def _of_variances(fit: PLSFit) -> FloatArray:
@@ -125,8 +135,8 @@ def bse(self: EstimatedModel) -> FloatArray:
 
 
 def bse_fe(self: EstimatedModel) -> FloatArray:
-    """Standard errors of the fixed effects."""
-    return np.sqrt(np.diag(self.pls_fit.vcov_beta))
+    """Standard errors of the fixed effects; Kenward and Roger's where the fit's ``ddf`` says so."""
+    return np.sqrt(np.diag(_of_fixed_effects(self)))
 
 
 def bse_re(self: EstimatedModel) -> FloatArray:
@@ -139,15 +149,20 @@ def tvalues(self: EstimatedModel) -> FloatArray:
     return self.params / self.bse
 
 
+def use_t(self: EstimatedModel) -> bool:
+    """Whether fixed effects are tested by Student's distribution: not where ``ddf`` is "normal"."""
+    return self.ddf != "normal"
+
+
 def pvalues(self: EstimatedModel) -> FloatArray:
-    """Two-sided p-values of the fixed effects by the normal distribution; NaN for variance parameters."""
+    """Two-sided p-values of the fixed effects with the fit's degrees of freedom; NaN for variances."""
     p = np.full(len(self.params), np.nan)
-    p[: self.k_fe] = two_sided_p(self.fe_params / self.bse_fe)
+    p[: self.k_fe] = self.coef_table()["p_value"]
     return p
 
 
 def wald_interval(self: EstimatedModel, alpha: float = 0.05, cols: Sequence[int] | None = None) -> FloatArray:
-    """Wald confidence intervals.
+    """Wald confidence intervals: for fixed effects those of the summary.
 
     Parameters
     ----------
@@ -159,8 +174,11 @@ def wald_interval(self: EstimatedModel, alpha: float = 0.05, cols: Sequence[int]
     Returns
     -------
     ndarray of shape (len(params), 2)
-        Lower and upper limits. Those of variance parameters are rough: their distribution is skewed.
+        Lower and upper limits. Fixed effects have the fit's degrees of freedom; the normal limits of variance
+        parameters are rough, for their distribution is skewed.
     """
+    check_alpha(alpha)
     reach = stats.norm.isf(alpha / 2) * self.bse
     limits = np.column_stack([self.params - reach, self.params + reach])
+    limits[: self.k_fe] = self.coef_table(alpha=alpha)[["conf_low", "conf_high"]]
     return limits if cols is None else limits[np.asarray(cols)]

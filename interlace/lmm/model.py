@@ -18,14 +18,16 @@ from interlace.arrays import FloatArray
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.describe import describe
-from interlace.errors import DesignError, SingularFitWarning
+from interlace.errors import DesignError, InferenceError, SingularFitWarning
 from interlace.formula.bars import bars_from_statsmodels, expand_bars
 from interlace.formula.grammar import Bar, parse_formula
+from interlace.formula.spelling import check_method, keyword_advice
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
 from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
+from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.pls.factor.solvers import Solver
 
 from .data import DesignData
@@ -361,9 +363,11 @@ class CrossedLMM(MarginalModel):
         """
         _refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
-        check_choice("method", method, (None, "newton"))
+        check_method(method)
         check_choice("ddf", ddf, get_args(Ddf))
         check_choice("solver", solver, get_args(Solver))
+        if ddf == "kenward-roger" and not reml:
+            raise InferenceError(KENWARD_ROGER_NEEDS_REML)
         design = self.design
         pls_fit = pls.fit(
             *design.arrays,
@@ -544,9 +548,8 @@ def _known(changes: dict[str, Any]) -> dict[str, Any]:
 def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
     if unknown:
         names = ", ".join(sorted(unknown))
-        raise TypeError(
-            f"{where} does not know the keyword(s) {names}; see its documentation for those it does"
-        )
+        advice = keyword_advice(unknown) or "see its documentation for those it does"
+        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
 
 
 def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:

@@ -240,6 +240,7 @@ class CrossedLMMResults(LikelihoodModelResults):
     bse_fe = cached_property(wald.bse_fe)
     bse_re = cached_property(wald.bse_re)
     tvalues = cached_property(wald.tvalues)
+    use_t = property(wald.use_t)
     pvalues = cached_property(wald.pvalues)
     t_test, f_test, wald_test = contrasts.t_test, contrasts.f_test, contrasts.wald_test
     wald_test_terms = contrasts.wald_test_terms

@@ -102,9 +102,8 @@ def _of_fitted_rows(fitted: Fitted, chosen: Collection[str]) -> FloatArray:
 def _of_new_rows(
     fitted: Fitted, new: NewDesign, chosen: Collection[str], new_levels: NewLevels
 ) -> FloatArray:
-    names = fitted.design.factor_names
-    for name, unseen in zip(names, new.unseen, strict=True):
-        if name in chosen and new_levels == "error":
-            refuse_unseen(name, unseen)
+    for labels, unseen in zip(fitted.design.factor_labels, new.unseen, strict=True):
+        if labels.name in chosen and new_levels == "error":
+            refuse_unseen(labels.name, unseen, labels.levels)
     mean = fixed_part(new.X, fitted.fit.beta, new.offset)
     return mean_of_terms(mean, fitted.design.schema, new.Xi, new.codes, fitted.fit.b, chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design, Schema
 from interlace.errors import LevelError
+from interlace.frames.readings import same_reading
 from interlace.pls import PLSFit
 
 NewLevels = Literal["error", "population"]
@@ -175,7 +176,7 @@ def check_new_levels(new_levels: str) -> None:
         )
 
 
-def refuse_unseen(factor: str, labels: Sequence[object]) -> None:
+def refuse_unseen(factor: str, labels: Sequence[object], known: Iterable[object] = ()) -> None:
     """Raise if new data hold levels of a factor that the fit has not seen.
 
     Parameters
@@ -184,6 +185,8 @@ def refuse_unseen(factor: str, labels: Sequence[object]) -> None:
         Name of the grouping factor.
     labels : sequence of object
         The unseen levels, as they are written in the data.
+    known : iterable of object, optional
+        Levels of the fit, to see whether an unseen one reads like one of them.
 
     Raises
     ------
@@ -192,9 +195,26 @@ def refuse_unseen(factor: str, labels: Sequence[object]) -> None:
     """
     if len(labels) == 0:
         return
-    shown = ", ".join(repr(getattr(label, "item", lambda label=label: label)()) for label in labels[:SHOWN])
+    shown = ", ".join(repr(_bare(label)) for label in labels[:SHOWN])
     more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    twin = same_reading(labels[0], known)
+    if twin is not None:
+        raise LevelError(
+            f"levels of {factor!r} that the fit has not seen: {shown}{more}. {_bare(labels[0])!r} reads like "
+            f"the fit's {_bare(twin)!r} but is {_article(labels[0])} and not {_article(twin)}: convert the "
+            "column of the new data"
+        )
     raise LevelError(
         f"levels of {factor!r} that the fit has not seen: {shown}{more}. Use new_levels='population' to "
         f"predict them with random effects of zero, or leave {factor!r} out of random=."
     )
+
+
+def _bare(label: object) -> object:
+    """A label as Python's own object, which prints shorter than numpy's."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _article(label: object) -> str:
+    kind = "text" if isinstance(label, str) else f"a {type(_bare(label)).__name__}"
+    return "an int" if kind == "a int" else kind

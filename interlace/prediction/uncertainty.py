@@ -17,6 +17,7 @@ from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.columns import Columns, as_frame
 from interlace.frames.used_rows import row_vector
 from interlace.inference import boundary_thetas
+from interlace.inference.confidence import check_alpha
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.rows.predictive import prediction_gradient, prediction_variance
 from interlace.pls.rows.weighted import Rows
@@ -79,6 +80,7 @@ class PredictionResults:
         DataFrame
             Columns ``lower`` and ``upper``.
         """
+        check_alpha(alpha)
         reach = stats.norm.isf(alpha / 2.0) * (self.se_obs if obs else self.se_mean)
         return pd.DataFrame({"lower": self.predicted_mean - reach, "upper": self.predicted_mean + reach})
 
@@ -214,7 +216,7 @@ def _new_rows(
         if labels.name not in chosen:
             own = np.full(len(new.index), -1)
         elif new_levels == "error":
-            refuse_unseen(labels.name, unseen)
+            refuse_unseen(labels.name, unseen, labels.levels)
         codes.append(own)
     w = row_vector(weights, "weights", Columns(frame), frame.index, None)
     if w is not None and not (w[~np.isnan(w)] > 0).all():

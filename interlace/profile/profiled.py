@@ -13,6 +13,7 @@ from scipy import stats
 
 from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel, Fitted
+from interlace.inference.confidence import check_alpha
 from interlace.inference.parameters import parameter_names, positions
 from interlace.parallel import run
 
@@ -100,6 +101,7 @@ class Profile:
         """
         names = list(self.walks)
         chosen = [names[i] for i in positions(parm, names)]
+        check_alpha(alpha)
         target = float(np.sqrt(stats.chi2.isf(alpha, 1)))
         limits, notes = [], []
         for name in chosen:

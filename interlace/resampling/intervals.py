@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from interlace.arrays import FloatArray
+from interlace.inference.confidence import check_alpha
 
 KINDS = ("percentile", "basic", "normal", "bca")
 
@@ -50,6 +51,7 @@ def intervals(
 
 
 def _limits(estimate: float, own: FloatArray, alpha: float, kind: str, a: float) -> FloatArray:
+    check_alpha(alpha)
     tails = np.array([alpha / 2.0, 1.0 - alpha / 2.0])
     if kind == "normal":
         bias = own.mean() - estimate

@@ -44,12 +44,19 @@ ORDER = [
     # what users hold
     "lmm",
     "__init__",
+    # bridges, imported by nobody
+    "neighbours",
+    "sklearn",
 ]
 
 # Libraries that have few doors, and those that the numerical room may use at all.
 DOORS = {
     "patsy": {"formula.coding", "formula.storage", "formula.variables"},
     "sksparse": {"pls.factor.cholmod"},
+    "sklearn": {"sklearn.regressor"},
+    "stargazer": {"neighbours.stargazer"},
+    "marginaleffects": {"neighbours.marginaleffects"},
+    "polars": {"neighbours.marginaleffects"},
 }
 NUMERICAL = {"numpy", "scipy", "sksparse", "threadpoolctl"}
 

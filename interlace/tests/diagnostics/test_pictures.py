@@ -170,3 +170,72 @@ def test_labels_keep_their_distance():
     assert np.diff(np.sort(placed)).min() > 0.0999
     assert placed.max() <= 0.98
     assert most_extreme(np.ones(20)).tolist() == []
+
+
+def many_levels(count):
+    rng = np.random.default_rng(3)
+    g, effect = np.repeat(np.arange(count), 5), rng.standard_t(4, size=count)
+    frame = pd.DataFrame({"y": effect[g] + rng.normal(size=len(g)), "g": [f"g{k:04d}" for k in g]})
+    return interlace.fit("y ~ 1 + (1 | g)", frame)
+
+
+def leaders(ax):
+    """Start and end of each line from a point to its label, in shares of the axes."""
+    to_axes = ax.transData + ax.transAxes.inverted()
+    return [(to_axes.transform(text.xy), np.array(text.xyann)) for text in ax.texts]
+
+
+def turn(a, b, c):
+    return np.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+
+
+def cross(one, other):
+    (a, b), (c, d) = one, other
+    return turn(a, b, c) * turn(a, b, d) < 0 and turn(c, d, a) * turn(c, d, b) < 0
+
+
+@pytest.mark.parametrize("count", [100, 3_000])
+@pytest.mark.parametrize("kind", ["influence", "caterpillar"])
+def test_leaders_do_not_tangle(kind, count):
+    ax = many_levels(count).plot(kind).axes[0]
+    lines = leaders(ax)
+    assert len(lines) >= 3
+    assert not any(cross(a, b) for i, a in enumerate(lines) for b in lines[:i])
+
+
+def test_leaders_of_a_caterpillar_run_through_no_interval():
+    ax = many_levels(100).plot("caterpillar").axes[0]
+    to_axes = ax.transData + ax.transAxes.inverted()
+    bars = [
+        to_axes.transform(s) for c in ax.collections if hasattr(c, "get_segments") for s in c.get_segments()
+    ]
+    assert len(bars) == 100
+    assert not any(cross(line, bar) for line in leaders(ax) for bar in bars)
+
+
+def test_all_of_60_levels_are_named():
+    ax = many_levels(60).plot("caterpillar").axes[0]
+    assert len(ax.get_yticklabels()) == 60
+    assert list(ax.texts) == []
+
+
+def test_of_distances_the_largest_are_named(fit):
+    scale = residual_frame(fit)["scale"]
+    named = {text.get_text() for text in fit.plot("scale-location").axes[0].texts}
+    assert named == {str(label) for label in scale.nlargest(3).index}
+    influence = fit.get_influence("subject")
+    named = {text.get_text() for text in influence.plot_index().axes[0].texts}
+    assert named == {str(label) for label in influence.summary_frame()["cooks_d"].nlargest(5).index}
+
+
+@pytest.mark.parametrize(
+    ("measure", "label"),
+    [
+        ("cooks", "Cook's distance"),
+        ("dffits", "DFFITS"),
+        ("hat", "Leverage"),
+        ("resid", "Studentized residual"),
+    ],
+)
+def test_axes_are_named_in_words(fit, measure, label):
+    assert fit.get_influence().plot_index(measure).axes[0].get_ylabel() == label

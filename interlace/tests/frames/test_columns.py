@@ -5,15 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dask.dataframe as dd
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from pyarrow import dataset
 
 import interlace
 from interlace.design import apply_design, build_design
-from interlace.errors import DesignError, UnknownColumnError
+from interlace.errors import DataWarning, DesignError, UnknownColumnError
 from interlace.formula.grammar import parse_formula
 from interlace.frames.columns import Columns, as_frame, check_columns, missing_rows, plain
 
@@ -36,6 +39,19 @@ def columns():
 
 def numpy_frame():
     return pd.DataFrame(columns())
+
+
+class Stream:
+    """Says nothing of itself but that it can be read as Arrow."""
+
+    def __init__(self, table):
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+DUCKDB = duckdb.connect()
 
 
 def with_dtypes(**dtypes):
@@ -67,6 +83,12 @@ KINDS = {
     "polars categories": lambda: pl.DataFrame(columns()).with_columns(
         pl.col("f").cast(pl.Categorical), pl.col("h").cast(pl.Enum(["a", "b", "never"]))
     ),
+    "pyarrow batches": lambda: pa.RecordBatchReader.from_batches(
+        pa.table(columns()).schema, pa.table(columns()).to_batches(max_chunksize=5)
+    ),
+    "arrow stream": lambda: Stream(pa.table(columns())),
+    "arrow data set": lambda: dataset.dataset(pa.table(columns())),
+    "duckdb": lambda: DUCKDB.from_arrow(pa.table(columns())),
     "dict of polars": lambda: {name: pl.Series(name, values) for name, values in columns().items()},
 }
 
@@ -108,7 +130,7 @@ def test_frame_is_taken_as_it_is():
     assert np.shares_memory(as_frame({"x": frame["x"].to_numpy()})["x"].to_numpy(), frame["x"].to_numpy())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", set(KINDS) - {"pyarrow batches"})  # which are read once, and gone
 def test_data_are_not_modified(kind):
     data = KINDS[kind]()
     before = as_frame(data).copy(deep=True)
@@ -168,7 +190,6 @@ def test_integer_labels_with_gaps_stay_integers():
         ("sleepstudy.csv", "data is a str"),
         (pl.LazyFrame({"x": [1]}), r"data is a lazy polars frame; give data.collect\(\)"),
         ({"x": [1, 2], "y": [1]}, "the columns of the data do not make a table"),
-        (pd.DataFrame([[1, 2]], columns=["x", "x"]), r"more than one column named \['x'\]; rename them"),
     ],
 )
 def test_what_is_no_table_is_refused(data, message):
@@ -209,3 +230,50 @@ def test_optional_packages_are_not_needed():
         "{'y': [1., 2, 4, 3], 'x': [0, 1, 3, 2], 'g': list('aabb')})"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(interlace.__file__).parents[1])
+
+
+def test_dask_frames_are_computed_with_a_note():
+    data = dd.from_pandas(numpy_frame(), npartitions=3)
+    with pytest.warns(DataWarning, match="all of its 6 columns are in memory now") as caught:
+        design = build_design(parse_formula(FORMULA), data)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(design.X, build_design(parse_formula(FORMULA), numpy_frame()).X)
+
+
+def test_duckdb_queries_are_data():
+    frame = interlace.datasets.load_penicillin()
+    found = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", DUCKDB.sql("select * from frame"))
+    expected = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", frame)
+    assert found.objective == expected.objective
+
+
+@pytest.mark.parametrize(("missing", "read"), [(["pyarrow"], True), (["pyarrow", "polars"], False)])
+def test_streams_need_a_reader(monkeypatch, missing, read):
+    stream = Stream(pa.table(columns()))
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    if read:
+        assert as_frame(stream).shape == (ROWS, 6)
+        return
+    with pytest.raises(
+        DesignError, match=r"Stream, an Arrow stream, which pyarrow or polars must read and neither"
+    ):
+        as_frame(stream)
+
+
+def test_duckdb_needs_no_reader(monkeypatch):
+    relation = DUCKDB.from_arrow(pa.table(columns()))
+    for name in ("pyarrow", "polars"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert as_frame(relation).shape == (ROWS, 6)
+
+
+def test_column_names_may_occur_twice_where_they_are_not_used():
+    frame = numpy_frame()
+    twice = pd.concat([frame.assign(z=1), frame[["h"]].rename(columns={"h": "z"})], axis=1)
+    np.testing.assert_array_equal(
+        build_design(parse_formula(FORMULA), twice).X, build_design(parse_formula(FORMULA), frame).X
+    )
+    for formula in ("y ~ z + (1 | g)", "z ~ 1 + (1 | g)", "y ~ 1 + (1 | z)", "y ~ 1 + (z | g)"):
+        with pytest.raises(DesignError, match=r'^the data have 2 columns named "z"; rename them$'):
+            build_design(parse_formula(formula), twice)

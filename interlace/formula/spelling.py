@@ -1,0 +1,122 @@
+"""Words of R, lme4 and statsmodels that mean something here under another name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Functions that R's formulas call, and what to write instead.
+FUNCTIONS = {
+    "factor": "C({0})",
+    "as_factor": "C({0})",
+    "ordered": "C({0}, Poly)",
+    "ns": "cr({0}, df=3)",
+    "s": "bs({0}, df=5)",
+    "ifelse": "np.where(condition, yes, no)",
+    "interaction": "a:b",
+    "cut": "C(pd.cut({0}, ...)), or make a column of it in the data first",
+    "relevel": "C({0}, Treatment('reference'))",
+    "mean": "np.mean({0})",
+    "lag": "a column made in the data first, data.groupby(...)['x'].shift()",
+}
+# What R calls with a dot in its name, which no Python name has.
+DOTTED = {
+    "as.factor": "C({0})",
+    "as.numeric": "the column converted in the data first, .astype(float)",
+    "as.character": "C({0})",
+    "as.integer": "the column converted in the data first, .astype(int)",
+}
+# Keywords that users of lme4, lmerTest, MixedLM or upstream's package type, and the one that is known here.
+KEYWORDS = {
+    "REML": 'method="REML" or "ML" in interlace.fit, reml=True or False in CrossedLMM.fit',
+    "reml": 'method="REML" or "ML" in interlace.fit, reml=True or False in CrossedLMM.fit',
+    "control": "solver=, maxiter= and start_params=; the search needs no other settings",
+    "start": "start_params=",
+    "theta0": "start_params=",
+    "family": "nothing: given the random effects the response is normal",
+    "na_action": 'missing="drop" or "raise"',
+    "contrasts": "C(x, Sum), C(x, Treatment('reference')) in the formula",
+    "verbose": "disp=True",
+    "optimizer": "nothing: there is one search, and its optimum is certified",
+    "re": "random=",
+    "random_effects": "random=",
+    "group": "groups=",
+    "exog_re": "random=, or a bar in the formula",
+    "exog_vc": "random=, or bars in the formula",
+    "free": "bars: (1 | g) + (0 + x | g) has no covariance, and nor has (x || g)",
+    "cov_type": "result.get_robustcov_results(...) after the fit",
+    "do_cg": "nothing: there is one search, and its optimum is certified",
+    "gtol": "nothing: the search ends when the optimum is certified",
+    "niter_sa": "nothing: there is one search, and its optimum is certified",
+    "correlation": "nothing: residuals are independent given the random effects",
+    "hessian": "nothing: second derivatives are always exact",
+}
+
+
+def function_advice(name: str, argument: str) -> str:
+    """Sentence with the spelling of one of R's functions, or an empty text.
+
+    Parameters
+    ----------
+    name : str
+        What the formula calls.
+    argument : str
+        What it is called with first.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> function_advice("factor", "x")
+    "factor(x) is R's; write C(x)"
+    """
+    known = FUNCTIONS.get(name) or DOTTED.get(name)
+    return f"{name}({argument}) is R's; write {known.format(argument)}" if known else ""
+
+
+def keyword_advice(names: Iterable[str]) -> str:
+    """Sentence with our spelling of keywords that others know.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Keywords that were given.
+
+    Returns
+    -------
+    str
+        Empty if nothing is known about them.
+
+    Examples
+    --------
+    >>> keyword_advice(["verbose"])
+    'for verbose= write disp=True'
+    """
+    return "; ".join(_advice(name, KEYWORDS[name]) for name in names if name in KEYWORDS)
+
+
+def _advice(name: str, known: str) -> str:
+    _, absent, reason = known.rpartition("nothing: ")
+    return f"leave {name}= out: {reason}" if absent else f"for {name}= write {known}"
+
+
+def check_method(method: object) -> None:
+    """Refuse every method of fitting but the one there is.
+
+    Parameters
+    ----------
+    method : object
+        None or ``"newton"``.
+
+    Raises
+    ------
+    ValueError
+        With the keyword that was probably meant.
+    """
+    if method in (None, "newton"):
+        return
+    meant = "there is one search, so leave it out; its optimum is certified"
+    if str(method).upper() in ("REML", "ML"):
+        meant = f"that is for interlace.fit; here write reml={str(method).upper() == 'REML'}"
+    raise ValueError(f"method={method!r} is not offered; give None or 'newton': {meant}")

@@ -1,0 +1,1 @@
+"""Bridges to packages that take fitted models: marginaleffects, stargazer."""

@@ -1,0 +1,1 @@
+"""Packages that take our results; each test file runs where its package is installed."""
