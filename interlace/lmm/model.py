@@ -37,6 +37,9 @@ from .wrapper import CrossedLMMResultsWrapper
 
 Likelihoods: TypeAlias = Literal["REML", "ML"]
 
+# Looked up once: get_args takes longer than a product of small matrices.
+APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
+
 # Newton steps after which the search gives up; the bank's hardest model needs a third of them.
 MAXITER = 200
 
@@ -364,8 +367,8 @@ class CrossedLMM(MarginalModel):
         _refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
         check_method(method)
-        check_choice("ddf", ddf, get_args(Ddf))
-        check_choice("solver", solver, get_args(Solver))
+        check_choice("ddf", ddf, APPROXIMATIONS)
+        check_choice("solver", solver, SOLVERS)
         if ddf == "kenward-roger" and not reml:
             raise InferenceError(KENWARD_ROGER_NEEDS_REML)
         design = self.design

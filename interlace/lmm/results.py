@@ -87,10 +87,10 @@ class CrossedLMMResults(LikelihoodModelResults):
 
     def __init__(self, model: MarginalModel, pls_fit: PLSFit, *, full_output: bool = True) -> None:
         self.record = Fitted(model.design, pls_fit)
-        params = np.concatenate([pls_fit.beta, natural_parameters(pls_fit.Sigma)])
+        self.term_covariances = pls_fit.Sigma
+        params = np.concatenate([pls_fit.beta, natural_parameters(self.term_covariances)])
         super().__init__(model, params, scale=float(pls_fit.sigma2))
         self.full_output = full_output
-        self.term_covariances = pls_fit.Sigma
         self.nobs = int(pls_fit.n)
         self.k_fe = int(pls_fit.p)
         self.reml = bool(pls_fit.reml)
@@ -118,7 +118,8 @@ class CrossedLMMResults(LikelihoodModelResults):
 
     @ddf.setter
     def ddf(self, ddf: Ddf) -> None:
-        self.record = replace(self.record, ddf=ddf)
+        if ddf != self.record.ddf:
+            self.record = replace(self.record, ddf=ddf)
 
     @property
     def criterion(self) -> Any:
