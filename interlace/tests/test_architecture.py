@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "errors": set(),
     "names": set(),
     "parallel": set(),
-    "pls": {"errors"},
+    "family": {"errors"},
+    "pls": {"errors", "family"},
     "datasets": {*BASE},
     # from text and frames to matrices
     "tokens": {*BASE},
@@ -172,7 +173,7 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
             continue
         if module not in DOORS.get(top, {module}):
             found.append(f"{where}: {top} is imported in {sorted(DOORS[top])} only")
-        if room == "pls" and top not in NUMERICAL | sys.stdlib_module_names:
+        if room in {"family", "pls"} and top not in NUMERICAL | sys.stdlib_module_names:
             found.append(f"{where}: {top} has no place in the numerical room")
         if top in ON_DEMAND and not in_function:
             found.append(f"{where}: {top} is imported when it is asked for, not with the package")
