@@ -75,10 +75,10 @@ class Binomial(Family):
         self, y: FloatArray, m: FloatArray, eta: FloatArray, psi: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """P(Y < y) and P(Y <= y)."""
-        mu = self.mean(eta, psi)
-        before = special.bdtr(np.maximum(y - 1.0, 0.0), m, mu)
-        at = special.bdtr(y, m, mu)
-        return np.where(y > 0, before, 0.0).astype(float), np.asarray(at, dtype=float)
+        rest = self.mean(-eta, psi) if self.link != "cloglog" else np.exp(-exponential(eta))
+        before = special.betainc(m - y + 1.0, np.maximum(y, 1.0), rest)
+        at = special.betainc(np.maximum(m - y, 1.0), y + 1.0, rest)
+        return np.where(y > 0, before, 0.0), np.where(y < m, at, 1.0)
 
     def draw(self, rng: np.random.Generator, m: FloatArray, eta: FloatArray, psi: FloatArray) -> FloatArray:
         """Successes of m trials."""

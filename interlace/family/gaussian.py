@@ -11,6 +11,8 @@ from scipy import special
 from .record import Family, FloatArray, PsiTerms, exponential
 
 LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)
+# Predictor beyond which squares of the mean would overflow.
+LARGEST = 300.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Gaussian(Family):
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Log-likelihood, s and w."""
         precision = m * np.exp(-2.0 * psi[0])
-        mu = self.mean(eta, psi)
+        mu = eta if self.link == "identity" else exponential(np.minimum(eta, LARGEST))
         e = y - mu
         value = -m * (LOG_ROOT_2PI + psi[0]) - 0.5 * precision * e**2
         if self.link == "identity":
@@ -49,7 +51,7 @@ class Gaussian(Family):
         """``t = dw/deta``."""
         if self.link == "identity":
             return np.zeros(len(eta))
-        mu = exponential(eta)
+        mu = exponential(np.minimum(eta, LARGEST))
         return np.asarray(m * np.exp(-2.0 * psi[0]) * mu * (4.0 * mu - y))
 
     def psi_terms(self, y: FloatArray, m: FloatArray, eta: FloatArray, psi: FloatArray) -> PsiTerms:

@@ -135,15 +135,16 @@ class LaplaceCriterion:
         Psi = self.relcov.Lambda(phi)
         Lambda = Psi if gauge is None else [U @ block for U, block in zip(gauge, Psi, strict=True)]
         zero = np.zeros(self.relcov.layout.q)
-        modes = find_modes(
-            self.weighted,
-            self.family,
-            psi,
-            Lambda,
-            self.cells.fixed(gamma),
-            (zero, zero) if guess is None else guess,
-            tolerance=tolerance,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # far trials: refused by what is not finite
+            modes = find_modes(
+                self.weighted,
+                self.family,
+                psi,
+                Lambda,
+                self.cells.fixed(gamma),
+                (zero, zero) if guess is None else guess,
+                tolerance=tolerance,
+            )
         logdet = self.weighted.factorization.logdet() if modes.found else np.inf
         objective = modes.penalised + logdet - 2.0 * self.constant if modes.found else np.inf
         return Evaluation(phi, gauge, Psi, Lambda, gamma, psi, float(objective), logdet, modes)

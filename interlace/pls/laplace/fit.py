@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -20,6 +20,7 @@ from interlace.pls.triangular import eigen, upper_solve
 from .certificate import certify_laplace
 from .criterion import Evaluation
 from .problem import Problem, laplace_problem
+from .quadrature import QuadratureCriterion
 from .search import LaplaceIteration, LaplaceOptimum, measured_hessian, minimize, without_gauge
 from .separation import Separation, proof
 from .slopes import Slopes
@@ -309,6 +310,10 @@ def fit_problem(
     """
     if fast:
         raise NotImplementedError("fast=True is not built yet; leave it out: the exact search is fast.")
+    if nagq != int(nagq) or nagq < 1:
+        raise ValueError(f"nagq={nagq!r}; wanted a positive number of nodes.")
+    if nagq > 1:
+        problem = replace(problem, criterion=QuadratureCriterion(problem.criterion, int(nagq)))
     criterion = problem.criterion
     if start is None:
         x, guess = loose_start(criterion)

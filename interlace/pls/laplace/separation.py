@@ -3,7 +3,7 @@
 A combination v of the fixed effects is a *direction of recession* if ``X v`` points at the outcome wherever
 it is not zero, and all those rows are as extreme as they can be: no success, or nothing else (Albert &
 Anderson 1984, Biometrika 71).  Such fixed effects have no finite estimate, with or without random effects.
-Only directions that are flat at the end of the search are asked, so the linear programme is small.
+A linear programme finds one; it is asked only where the criterion is flat at the end of the search.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from .criterion import LaplaceCriterion
 
 # Share of the largest curvature by the fixed effects below which a direction is suspected.
 FLAT = 1e-3
+# What some row of X v must be for an answer of the programme, which is right to 1e-7, to be believed.
+CLEAR = 1e-3
 # Size of X v, for v of length one and columns of mean square 1, that is rounding.
-NOTHING = 1e-9
+NOTHING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Separation:
     direction : ndarray of shape (p,)
         Direction of recession on the columns of X, largest element 1 in absolute value.
     columns : tuple of int
-        Columns of X that take part in it.
+        Columns of X whose coefficients are infinite or, given those, undetermined: without the separated
+        rows nothing is known of them.
     n_rows : int
         Cells whose linear predictor goes to infinity along it.
     """
@@ -44,7 +47,7 @@ class Separation:
 
 
 def separated(criterion: LaplaceCriterion, hessian: FloatArray) -> FloatArray | None:
-    """A direction of recession among the flat ones, in the basis of X, shape (p,); None if there is none.
+    """A direction of recession in the basis of X, shape (p,); None if none is found or suspected.
 
     Parameters
     ----------
@@ -56,36 +59,41 @@ def separated(criterion: LaplaceCriterion, hessian: FloatArray) -> FloatArray | 
     cells, m, p = criterion.cells, criterion.m, criterion.p
     if p == 0:
         return None
-    values, vectors = eigen(hessian[m : m + p, m : m + p])
-    flat = vectors[:, values < FLAT * max(float(values[-1]), 1e-300)]
+    values, _ = eigen(hessian[m : m + p, m : m + p])
     down, up = criterion.family.recedes(cells.y, cells.m)
-    # Without curvature anywhere there is nothing to compare with: then every direction is flat.
-    if values[-1] < FLAT * cells.m.sum():
-        flat = vectors
-    return _recession(cells.X, flat, down, up) if flat.shape[1] and (down | up).any() else None
+    if values[0] > FLAT * max(float(values[-1]), FLAT * float(cells.m.sum())) or not (down | up).any():
+        return None
+    return _recession(cells.X, down, up)
 
 
-def _recession(X: FloatArray, flat: FloatArray, down: BoolArray, up: BoolArray) -> FloatArray | None:
-    """The v of most rows among combinations of some directions."""
-    moved = X @ flat
-    kinds = np.column_stack([np.round(moved, 10), down, up])
-    _, first = np.unique(kinds, axis=0, return_index=True)
-    moved, down, up = moved[first], down[first], up[first]
-    sign = np.where(up, 1.0, 0.0) - np.where(down, 1.0, 0.0)
-    towards = moved * sign[:, None]
-    middle = ~(down | up)
-    bound = None if not middle.any() else moved[middle]
+def _recession(X: FloatArray, down: BoolArray, up: BoolArray) -> FloatArray | None:
+    """A v for which no row of ``X v`` points away from its outcome, and as many as can towards it."""
+    both = down & up  # only where there are no trials
+    kinds = np.unique(np.column_stack([np.round(X, 12), down & ~both, up & ~both, both]), axis=0)
+    X, down, up = kinds[:, :-3], kinds[:, -3] > 0, kinds[:, -2] > 0
+    towards = np.concatenate([X[up], -X[down]])
+    middle = X[~(down | up) & ~(kinds[:, -1] > 0)]
+    v, still = np.zeros(X.shape[1]), np.ones(len(towards), dtype=bool)
+    while still.any():  # directions add up: ask the rows that do not move yet, until none can
+        more = _pointing(towards, still, middle)
+        moving = still & (towards @ more > CLEAR)
+        if not moving.any():
+            break
+        v, still = v + more, still & ~moving
+    return v if v.any() else None
+
+
+def _pointing(towards: FloatArray, asked: BoolArray, middle: FloatArray) -> FloatArray:
+    """The v with ``towards v >= 0`` and ``middle v = 0`` that moves some rows most."""
     found = linprog(
-        -towards.sum(axis=0),
-        A_ub=-towards[~middle],
-        b_ub=np.zeros(int((~middle).sum())),
-        A_eq=bound,
-        b_eq=None if bound is None else np.zeros(len(bound)),
+        -towards[asked].sum(axis=0),
+        A_ub=-towards,
+        b_ub=np.zeros(len(towards)),
+        A_eq=middle if len(middle) else None,
+        b_eq=np.zeros(len(middle)) if len(middle) else None,
         bounds=(-1.0, 1.0),
     )
-    if found.x is None or not float((towards @ found.x).sum()) > 1e-6:
-        return None
-    return np.asarray(flat @ found.x)
+    return np.zeros(towards.shape[1]) if found.x is None else np.asarray(found.x)
 
 
 def proof(criterion: LaplaceCriterion, hessian: FloatArray, to_beta: FloatArray) -> Separation | None:
@@ -101,9 +109,16 @@ def proof(criterion: LaplaceCriterion, hessian: FloatArray, to_beta: FloatArray)
     v = separated(criterion, hessian)
     if v is None:
         return None
+    moved = np.abs(criterion.cells.X @ v) > NOTHING
     raw = to_beta @ v
-    scale = np.sqrt(np.maximum(np.linalg.inv(to_beta).T ** 2 @ np.ones(len(v)), 1e-300))
-    weighted = np.abs(raw) * scale  # in units of eta
-    columns = np.flatnonzero(weighted > 1e-6 * weighted.max())
-    rows = int((np.abs(criterion.cells.X @ v) > NOTHING).sum())
-    return Separation(raw / np.abs(raw).max(), tuple(columns.tolist()), rows)
+    columns = _undetermined(criterion.cells.X[~moved], to_beta)
+    return Separation(raw / np.abs(raw).max(), columns, int(moved.sum()))
+
+
+def _undetermined(X: FloatArray, to_beta: FloatArray) -> tuple[int, ...]:
+    """Columns on whose coefficients the rows that do not move say nothing."""
+    values, vectors = eigen(X.T @ X)
+    null = to_beta @ vectors[:, values < NOTHING * max(float(values[-1]), 1.0)]
+    root = np.linalg.inv(to_beta)
+    sizes = np.sqrt((root**2).sum(axis=0)) * np.sqrt((null**2).sum(axis=1))  # in units of eta
+    return tuple(np.flatnonzero(sizes > NOTHING * sizes.max()).tolist())
