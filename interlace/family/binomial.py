@@ -103,12 +103,21 @@ class Binomial(Family):
 
 
 def _logit_terms(y: FloatArray, m: FloatArray, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    small = np.exp(-np.abs(eta))
-    larger = 1.0 / (1.0 + small)
-    smaller = small * larger
-    mu = np.where(eta >= 0.0, larger, smaller)
-    value = y * eta - m * (np.maximum(eta, 0.0) + np.log1p(small))
-    return value, y - m * mu, m * smaller * larger
+    small = np.abs(eta)
+    np.negative(small, out=small)
+    np.exp(small, out=small)
+    larger = small + 1.0
+    value = np.log(larger)  # faster than log1p; what it loses is 1e-16 beside a likelihood of 1
+    np.divide(1.0, larger, out=larger)
+    small *= larger
+    value += np.maximum(eta, 0.0)
+    value *= -m
+    value += y * eta
+    mu = np.where(eta >= 0.0, larger, small)
+    mu *= m
+    small *= larger
+    small *= m
+    return value, y - mu, small
 
 
 def _logit_third(y: FloatArray, m: FloatArray, eta: FloatArray) -> FloatArray:

@@ -89,7 +89,8 @@ class BlockedFactorization:
         if max(self._rest.K) == 1:
             self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
         # As large as what takes their place: let go of them first.
-        self._L, self._T = NOTHING, NOTHING
+        self._L, self._T, self._T_full = NOTHING, NOTHING, NOTHING
+        self._seen, self._Q = NOTHING, NOTHING
         S = self._two_sided(self._first.absorb(self._A22, self._H, self._left))
         S.flat[:: S.shape[0] + 1] += 1.0
         self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
@@ -159,10 +160,25 @@ class BlockedFactorization:
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of T."""
-        T22 = self._full(self._T22())
-        Q = self._first.quadratic_blocks(T22)
-        first = self._H + self._H @ Q @ self._H
+        T22 = self._T22_in_full()
+        if not self._Q.size:
+            seen = self._A12_T22()
+            self._Q = self._first.quadratic_blocks(T22) if seen is None else self._first.own_blocks(seen)
+        first = self._H + self._H @ self._Q @ self._H
         return [first, *(self._own_blocks(T22, i) for i in range(len(self._rest.K)))]
+
+    def _T22_in_full(self) -> FloatArray:
+        if not self._T_full.size:
+            self._T_full = self._full(self._T22())
+        return self._T_full
+
+    def _A12_T22(self) -> FloatArray | None:
+        """A12 T22, which all entries of T that rows ask for follow from; None where it is too large to keep."""
+        if self._first.A12.shape[0] * self._rest.q > PORTION:
+            return None
+        if not self._seen.size:
+            self._seen = self._first.times(self._T22_in_full())
+        return self._seen
 
     def _own_blocks(self, matrix: FloatArray, i: int) -> FloatArray:
         """Diagonal blocks of factor i of the others, (n_levels, K, K)."""
@@ -178,8 +194,13 @@ class BlockedFactorization:
             return self.conditional_pairs(g, f, other, level).transpose(0, 2, 1)
         if g == 0:
             return self.conditional_blocks()[0][level]
-        K, T22 = self.layout.K, self._full(self._T22())
+        K, T22 = self.layout.K, self._T22_in_full()
         columns = self._place[self._rest.slices[g - 1]]
+        seen = self._A12_T22() if f == 0 else None
+        if seen is not None:
+            rows = level[:, None] * K[0] + np.arange(K[0])
+            cols = columns.reshape(-1, K[g])[other]
+            return np.asarray(-self._H[level] @ seen[rows[:, :, None], cols[:, None, :]])
         if f > 0:
             square = T22[np.ix_(self._place[self._rest.slices[f - 1]], columns)]
             return square.reshape(self.layout.n_levels[f], K[f], -1, K[g])[level, :, other]
@@ -253,8 +274,12 @@ class BlockedFactorization:
         return np.asarray(self._between_Lambda2(inverse).astype(np.float64, copy=False))
 
     def _information(self, T22: FloatArray) -> list[FloatArray]:
-        full = self._full(T22) if self._first.wants_full else T22
-        first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(full)
+        first = (self._left @ self._A11).sum(axis=0)
+        if self._Q.size:
+            first = first - (self._left @ self._Q @ self._left.transpose(0, 2, 1)).sum(axis=0)
+        else:
+            full = self._full(T22) if self._first.wants_full else T22
+            first = first - self._first.quadratic_sum(full)
         return [first, *(self._rest_information(i, T22) for i in range(len(self._rest.K)))]
 
     def _rest_information(self, i: int, T22: FloatArray) -> FloatArray:
@@ -302,6 +327,10 @@ class _First:
         """Sum over levels of left_l [A12 T22 A21]_ll left_l', (K, K)."""
         raise NotImplementedError
 
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        """Diagonal blocks of A12 T22 A21 from ``seen = A12 T22``, (n_levels, K, K)."""
+        raise NotImplementedError
+
 
 class _Dense(_First):
     """A12 as a full matrix: few or mostly filled cells."""
@@ -322,6 +351,10 @@ class _Dense(_First):
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
         blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)
         return np.asarray(blocks.sum(axis=0))
+
+
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
 
 
 class _SparseScalar(_First):
@@ -347,6 +380,9 @@ class _SparseScalar(_First):
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
         return np.array([[self._gram.inner(self._left[:, 0, 0] ** 2, T22)]])
+
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        return _row_products(self.A12, seen, 1)
 
 
 class _SparseVector(_First):
@@ -380,6 +416,20 @@ class _SparseVector(_First):
                 gram = (rows[a::K].T @ rows[b::K]).tocoo()
                 total[a, b] = total[b, a] = gram.data @ T22[gram.coords]
         return total
+
+
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        return _row_products(self.A12, seen, self._K)
+
+
+def _row_products(A: SparseArray, seen: FloatArray, K: int) -> FloatArray:
+    """Inner products of the rows of A and of another matrix within blocks of K rows, (rows / K, K, K)."""
+    row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+    blocks = np.empty((A.shape[0] // K, K, K))
+    for b in range(K):
+        weights = A.data * seen[row - row % K + b, A.indices]
+        blocks[:, :, b] = np.bincount(row, weights=weights, minlength=A.shape[0]).reshape(-1, K)
+    return blocks
 
 
 def _row_quadratics(A: SparseArray, B: SparseArray, T: FloatArray) -> FloatArray:

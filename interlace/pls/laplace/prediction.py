@@ -1,8 +1,8 @@
-"""What a fit says of rows: linear predictor, its uncertainty, means over the random effects, draws, residuals.
+"""What a fit says of rows: linear predictor and its uncertainty, means over random effects, draws, residuals.
 
-The uncertainty of ``eta^ = x'beta^ + z'b^`` has two parts: that of b given the parameters, ``z'T z``, and that of
-the parameters, on which the modes depend as well: ``J Sigma J'`` with ``J = d eta^ / d(theta, beta, psi)``
-(Kass & Steffey 1989; Henderson 1975 where theta is taken as known).
+The uncertainty of ``eta^ = x'beta^ + z'b^`` has two parts: that of b given the parameters, ``z'T z``, and
+that of the parameters, on which the modes depend as well: ``J Sigma J'`` with ``J = d eta^ / d(theta, beta,
+psi)`` (Kass & Steffey 1989; Henderson 1975 where theta is taken as known).
 """
 
 from __future__ import annotations
@@ -213,8 +213,8 @@ def residuals(
     eta, y : ndarray of shape (n,)
         Linear predictor and response.
     kind : {"response", "pearson", "deviance", "quantile"}
-        ``y - E y``; over the standard deviation; signed root of the lacking log-likelihood; normal quantile of
-        the distribution function, drawn uniformly within its jump at y (Dunn & Smyth 1996).
+        ``y - E y``; over the standard deviation; signed root of the lacking log-likelihood; normal quantile
+        of the distribution function, drawn uniformly within its jump at y (Dunn & Smyth 1996).
     trials : ndarray of shape (n,), optional
         Trials of binomial rows.
     rng : numpy.random.Generator, optional

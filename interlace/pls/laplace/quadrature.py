@@ -64,8 +64,8 @@ class QuadratureCriterion(LaplaceCriterion):
         layout = laplace.relcov.layout
         if layout.K != (1,):
             raise ValueError(
-                f"nagq={nagq} asks for quadrature over {len(layout.K)} grouping factor(s) with {layout.K} random "
-                "effects per level; it can be had for a single one. Use nagq=1, or drop the other terms."
+                f"nagq={nagq} asks for quadrature over {len(layout.K)} grouping factor(s) with {layout.K} "
+                "random effects per level; it can be had for a single one. Use nagq=1, or drop other terms."
             )
         self.__dict__.update(laplace.__dict__)
         self.nagq = nagq
@@ -107,6 +107,10 @@ class QuadratureCriterion(LaplaceCriterion):
         """
         near = super().slopes(at)
         return replace(near, gradient=self._gradient(at, near))
+
+    def gradient(self, at: Evaluation) -> FloatArray:
+        """The exact gradient; the nodes move, so it needs as much as `slopes`."""
+        return self.slopes(at).gradient
 
     def _gradient(self, at: Evaluation, near: Slopes) -> FloatArray:
         cells, m, p = self.cells, self.m, self.p

@@ -207,10 +207,14 @@ def measured_hessian(
     rows = []
     for unit in np.eye(len(now.gradient)):
         pair = []
+        b_dot, v_dot, bent = now.b_dot @ unit, now.v_dot @ unit, (0.0, 0.0)
         for h in (stride, -stride):
-            guess = at.modes.b + h * (now.b_dot @ unit), at.modes.v + h * (now.v_dot @ unit)
-            new = criterion.evaluate(at.x + h * unit, at.gauge, guess, tolerance=tolerance)
+            b, v = at.modes.b + h * b_dot, at.modes.v + h * v_dot
+            new = criterion.evaluate(
+                at.x + h * unit, at.gauge, (b + bent[0], v + bent[1]), tolerance=tolerance
+            )
             pair.append(criterion.gradient(new))
+            bent = new.modes.b - b, new.modes.v - v  # second order: the same on the other side
         rows.append((pair[0] - pair[1]) / (2.0 * stride))
     measured = np.array(rows)
     return np.asarray((measured + measured.T) / 2.0)

@@ -94,26 +94,41 @@ def slopes(weighted: Weighted, relcov: RelativeCovariance, family: Family, at: E
     -------
     Slopes
     """
-    cells, factorization, modes, m = weighted.cells, weighted.factorization, at.modes, relcov.m
+    exact = first_order(weighted, relcov, family, at)
+    moved = moves(weighted, relcov, at, exact.g, exact.psi_terms)
+    hessian = _hessian(weighted.cells, at, exact.psi_terms, moved)
+    hessian[: relcov.m, : relcov.m] += exact.curvature
+    return Slopes(exact.gradient, hessian, exact.scores, moved.b_dot, moved.v_dot)
+
+
+@dataclass(frozen=True, eq=False)
+class FirstOrder:
+    """The gradient and its parts; see `Slopes`. ``curvature`` is what the scores add to the Hessian."""
+
+    gradient: FloatArray
+    scores: list[FloatArray]
+    curvature: FloatArray
+    g: FloatArray
+    psi_terms: PsiTerms
+
+
+def first_order(
+    weighted: Weighted, relcov: RelativeCovariance, family: Family, at: Evaluated
+) -> FirstOrder:
+    """The exact gradient alone: one solve; parameters as of `slopes`."""
+    cells, factorization, modes = weighted.cells, weighted.factorization, at.modes
     psi_terms = family.psi_terms(cells.y, cells.m, modes.eta, at.psi)
     g = cells.sums(modes.s)
     leverage = quadratics(factorization, cells.rows)
     r = family.third(cells.y, cells.m, modes.eta, at.psi) * leverage
     c = factorization.conditional(cells.sums(r)[:, None])[:, 0]
-    rest = r - modes.w * cells.random(c)
-    moved = moves(weighted, relcov, at, g, psi_terms)
+    Zc = cells.random(c)
+    rest = r - modes.w * Zc
     scores = _scores(relcov, factorization.information(), g, cells.sums(rest))
     by_phi, curvature = _by_phi(relcov, at, scores)
-    by_psi = -2.0 * psi_terms.loglik.sum(axis=1) + psi_terms.w @ leverage + psi_terms.s @ cells.random(c)
-    hessian = _hessian(cells, at, psi_terms, moved)
-    hessian[:m, :m] += curvature
-    return Slopes(
-        gradient=np.concatenate([by_phi, cells.X.T @ (rest - 2.0 * modes.s), by_psi]),
-        hessian=hessian,
-        scores=scores,
-        b_dot=moved.b_dot,
-        v_dot=moved.v_dot,
-    )
+    by_psi = -2.0 * psi_terms.loglik.sum(axis=1) + psi_terms.w @ leverage + psi_terms.s @ Zc
+    gradient = np.concatenate([by_phi, cells.X.T @ (rest - 2.0 * modes.s), by_psi])
+    return FirstOrder(gradient, scores, curvature, g, psi_terms)
 
 
 def _scores(

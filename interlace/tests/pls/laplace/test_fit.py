@@ -88,8 +88,8 @@ def test_the_search_can_be_watched_and_stopped():
 
 
 def test_a_variance_without_bound_is_named(monkeypatch):
-    # Every subject answers always the same way: the larger the variance, the better, up to 24, where Laplace's
-    # approximation gives up.
+    # Every subject answers always the same way: the larger the variance, the better, up to 24, where
+    # Laplace's approximation gives up.
     monkeypatch.setattr("interlace.pls.laplace.search.DIVERGED", 20.0)
     codes = np.repeat(np.arange(20), 30)
     y = np.repeat([0.0, 1.0] * 10, 30)
