@@ -64,7 +64,7 @@ class Weighted:
         self.A, self.count = cp.A, self.count + 1
         try:
             with np.errstate(invalid="ignore", divide="ignore"):
-                self.factorization = self.factorization.with_products(cp)
+                self.factorization = self.factorization.reweigh(cp)
                 self.factorization.update(Lambda)
                 return bool(np.isfinite(self.factorization.logdet()))
         except (NotPositiveDefiniteError, np.linalg.LinAlgError):

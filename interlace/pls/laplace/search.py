@@ -207,7 +207,8 @@ def measured_hessian(
     rows = []
     for unit in np.eye(len(now.gradient)):
         pair = []
-        b_dot, v_dot, bent = now.b_dot @ unit, now.v_dot @ unit, (0.0, 0.0)
+        b_dot, v_dot = now.b_dot @ unit, now.v_dot @ unit
+        bent = np.zeros_like(b_dot), np.zeros_like(v_dot)
         for h in (stride, -stride):
             b, v = at.modes.b + h * b_dot, at.modes.v + h * v_dot
             new = criterion.evaluate(

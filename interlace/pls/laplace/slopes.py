@@ -112,9 +112,7 @@ class FirstOrder:
     psi_terms: PsiTerms
 
 
-def first_order(
-    weighted: Weighted, relcov: RelativeCovariance, family: Family, at: Evaluated
-) -> FirstOrder:
+def first_order(weighted: Weighted, relcov: RelativeCovariance, family: Family, at: Evaluated) -> FirstOrder:
     """The exact gradient alone: one solve; parameters as of `slopes`."""
     cells, factorization, modes = weighted.cells, weighted.factorization, at.modes
     psi_terms = family.psi_terms(cells.y, cells.m, modes.eta, at.psi)
