@@ -227,7 +227,8 @@ def fit_laplace(
     nagq : int
         Nodes of adaptive Gauss-Hermite quadrature; more than 1 for a single scalar term only.
     fast : bool
-        glmer's ``nAGQ=0``: fixed effects minimise the penalised likelihood instead of the criterion.
+        glmer's ``nAGQ=0``: fixed effects minimise the penalised likelihood instead of the criterion. Not to
+        be had yet: True is refused.
     start : ndarray of shape (m + p + k,), optional
         Starting (theta, beta, psi). By default a small covariance and one loose joint iteration.
     solver : {"auto", "cholmod", "blocked"}
@@ -247,7 +248,8 @@ def fit_laplace(
     ------
     ValueError
         For a response that the family cannot produce, for weights, trials, offset or start of a wrong shape
-        or value, or for ``nagq > 1`` with anything but one scalar term.
+        or value, for ``nagq > 1`` with anything but one scalar term, for ``fast``, or for a constant among
+        the columns of an ordinal model.
     OptimizationError
         If the criterion is not finite at the start.
 
@@ -309,7 +311,7 @@ def fit_problem(
     LaplaceFit
     """
     if fast:
-        raise NotImplementedError("fast=True is not built yet; leave it out: the exact search is fast.")
+        raise ValueError("fast=True is not to be had yet; leave it out: the exact search takes a few steps.")
     if nagq != int(nagq) or nagq < 1:
         raise ValueError(f"nagq={nagq!r}; wanted a positive number of nodes.")
     if nagq > 1:

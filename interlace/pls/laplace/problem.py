@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from interlace.errors import OptimizationError
 from interlace.family import Family
 from interlace.pls.basis import _orthonormal, term_basis
 from interlace.pls.fit import _factor_columns, _width
@@ -20,6 +19,9 @@ from interlace.pls.triangular import upper_solve
 from .aggregate import aggregated
 from .cells import cells_of
 from .criterion import LaplaceCriterion
+
+# Share of a constant column that is new beside X below which X holds one.
+REDUNDANT = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,7 @@ def laplace_problem(
     relcov = relative_covariance(factors, terms, bases)
     columns = _factor_columns(terms, bases, len(factors), None)
     Q, R = _orthonormal(X)
+    _refuse_constant(family, Q)
     codes = [np.asarray(factor.codes, dtype=np.intp) for factor in factors]
     found = aggregated(family, codes, [*(term.Xi for term in terms), X, offset], y, trials, weights)
     own = slice(None) if found.first is None else found.first
@@ -132,6 +135,17 @@ def _criterion(
     return LaplaceCriterion(cells_of(rows, m, offset), relcov, family, constant, solver=solver)
 
 
+def _refuse_constant(family: Family, Q: FloatArray) -> None:
+    """Thresholds and a constant column would say the same."""
+    if family.name == "ordinal":
+        missing = 1.0 - Q @ Q.sum(axis=0)
+        if float(missing @ missing) < REDUNDANT * len(Q):
+            raise ValueError(
+                "the columns of X hold a constant, and the thresholds of an ordinal model stand for it: one "
+                "too many. Leave the constant out (or one level of a full set of indicators)."
+            )
+
+
 def _checked(
     family: Family,
     y: FloatArray,
@@ -154,5 +168,5 @@ def _checked(
         raise ValueError("weights say how often a row occurs: wanted positive numbers; leave out rows of 0.")
     complaint = family.complaint(y, trials)
     if complaint:
-        raise OptimizationError(complaint) if n == 0 else ValueError(complaint)
+        raise ValueError(complaint)
     return weights, trials, offset

@@ -107,7 +107,7 @@ def test_a_variance_without_bound_is_named(monkeypatch):
 
 def bad(what):
     one = small("poisson")
-    n = len(one.y)
+    n, ordinal = len(one.y), small("ordinal logit")
     return {
         "negative": (one.changed(y=-one.y - 1), {}, "not made of counts"),
         "gamma": (one.changed(family=Gamma(), y=np.zeros(n)), {}, "not positive"),
@@ -118,12 +118,27 @@ def bad(what):
         "start": (one, {"start": np.ones(2)}, "wanted 6 finite numbers"),
         "nagq": (one, {"nagq": 7}, "Use nagq=1"),
         "no nodes": (one, {"nagq": 0}, "positive number of nodes"),
+        "fast": (one, {"fast": True}, "not to be had yet"),
+        "constant": (ordinal.changed(X=np.ones((n, 1))), {}, "hold a constant"),
     }[what]
 
 
-@pytest.mark.parametrize(
-    "what", ["negative", "gamma", "weights", "offset", "trials", "short", "start", "nagq", "no nodes"]
-)
+BAD = [
+    "negative",
+    "gamma",
+    "weights",
+    "offset",
+    "trials",
+    "short",
+    "start",
+    "nagq",
+    "no nodes",
+    "fast",
+    "constant",
+]
+
+
+@pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_refused(what):
     one, options, message = bad(what)
     with pytest.raises(ValueError, match=message):
