@@ -204,6 +204,10 @@ class CholmodFactorization:
         other._M = self._M.copy()
         return other
 
+    def reweigh(self, cp: CrossProducts) -> CholmodFactorization:
+        """The same factorization for other weights of the same rows, under the terms of `with_products`."""
+        return self.with_products(cp)
+
     def _fill(self, Lambda: Sequence[FloatArray]) -> None:
         """Write ``Lambda' A Lambda + I`` into M."""
         for (f, g), (blocks, at) in self._pairs.items():

@@ -50,3 +50,6 @@ class Factorization(Protocol):
 
     def with_products(self, cp: CrossProducts) -> Self:
         """The same factorization for cross-products of other rows, whose pattern lies within this one's."""
+
+    def reweigh(self, cp: CrossProducts) -> Self:
+        """The same factorization for other weights of the same rows: of a sparse A only values change."""

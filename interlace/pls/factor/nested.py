@@ -138,6 +138,10 @@ class NestedFactorization:
         """The same factorization for cross-products of other rows."""
         return NestedFactorization(cp, self.layout, self._parents)
 
+    def reweigh(self, cp: CrossProducts) -> NestedFactorization:
+        """The same factorization for other weights of the same rows."""
+        return self.with_products(cp)
+
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
         sums = []

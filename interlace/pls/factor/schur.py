@@ -183,3 +183,31 @@ def _multiply_out(A: SparseArray, q: int) -> tuple[IntArray, SparseArray]:
 def _picked(A: NDArray[Any], columns: IntArray) -> NDArray[Any]:
     """Some columns, all of them there: without the check for it three times as fast."""
     return A.take(columns, axis=1, mode="clip")
+
+
+def row_products(A: SparseArray, seen: FloatArray, K: int) -> FloatArray:
+    """Inner products of the rows of A and of another matrix within blocks of K rows, (rows / K, K, K)."""
+    row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+    blocks = np.empty((A.shape[0] // K, K, K))
+    for b in range(K):
+        weights = A.data * seen[row - row % K + b, A.indices]
+        blocks[:, :, b] = np.bincount(row, weights=weights, minlength=A.shape[0]).reshape(-1, K)
+    return blocks
+
+
+def row_quadratics(A: SparseArray, B: SparseArray, T: FloatArray) -> FloatArray:
+    """a_l' T b_l for the rows of two sparse matrices, in blocks of rows that fit the cache."""
+    out = np.empty(A.shape[0])
+    step = max(1, 4_000_000 // T.shape[0])
+    for start in range(0, A.shape[0], step):
+        rows = slice(start, start + step)
+        out[rows] = B[rows].multiply(A[rows] @ T).sum(axis=1)
+    return out
+
+
+def by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
+    """Block-diagonal matrix times B."""
+    n, K, _ = blocks.shape
+    if K == 1:
+        return np.asarray(blocks[:, 0] * B)
+    return np.asarray((blocks @ B.reshape(n, K, B.shape[1])).reshape(B.shape))

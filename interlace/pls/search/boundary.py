@@ -37,6 +37,14 @@ class OfModel(Protocol):
         """The template of Lambda."""
 
 
+class Scored(Protocol):
+    """Anything that knows the score matrices."""
+
+    @property
+    def scores(self) -> Sequence[FloatArray]:
+        """Derivative with respect to ``Lambda Lambda'``, per factor, (K, K)."""
+
+
 def principal_axes(relcov: RelativeCovariance, at: At) -> At:
     """The same evaluation, its parameters in the principal axes of each Lambda_i Lambda_i'."""
     if max(relcov.term_k) == 1:
@@ -97,9 +105,7 @@ def _with_blocks(relcov: RelativeCovariance, at: Evaluation, blocks: Sequence[Fl
     return np.append(relcov.triangle(relcov.of_factors(blocks)), at.x[relcov.m :]), None
 
 
-def boundary_curvature(
-    criterion: OfModel, at: Evaluation, now: Differentiated
-) -> list[tuple[float, FloatArray]]:
+def boundary_curvature(criterion: OfModel, at: Evaluation, now: Scored) -> list[tuple[float, FloatArray]]:
     """Per term, the least eigenvalue of its score matrix on the null space of Lambda_i, and its vector.
 
     Infinite where Lambda_i is regular.
@@ -107,9 +113,7 @@ def boundary_curvature(
     return _lowest_scores(criterion.relcov, at, now)
 
 
-def _lowest_scores(
-    relcov: RelativeCovariance, at: Evaluation, now: Differentiated
-) -> list[tuple[float, FloatArray]]:
+def _lowest_scores(relcov: RelativeCovariance, at: Evaluation, now: Scored) -> list[tuple[float, FloatArray]]:
     found = []
     for block, score in zip(relcov.of_terms(at.Lambda), relcov.of_terms(now.scores), strict=True):
         null = null_space(block)
