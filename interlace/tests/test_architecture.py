@@ -22,12 +22,14 @@ ORDER = [
     "parallel",
     "datasets",
     # the numerical room: arrays only
+    "family",
     "pls.matrices",
     "pls.factor",
     "pls.search",
     "pls",
     "pls.held",
     "pls.rows",
+    "pls.laplace",
     # from tables and text to arrays with labels
     "frames",
     "formula",
@@ -114,7 +116,7 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
             continue
         if module not in DOORS.get(top, {module}):
             found.add(f"{where}: {top} is imported in {sorted(DOORS[top])} only")
-        if module.split(".")[0] == "pls" and top not in NUMERICAL | sys.stdlib_module_names:
+        if module.split(".")[0] in {"family", "pls"} and top not in NUMERICAL | sys.stdlib_module_names:
             found.add(f"{where}: {top} has no place in the numerical room")
         if top in ON_DEMAND and not in_function:
             found.add(f"{where}: {top} is imported when it is asked for, not with the package")
