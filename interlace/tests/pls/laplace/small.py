@@ -124,7 +124,8 @@ def parameters(criterion: LaplaceCriterion, name: str, rng: np.random.Generator,
 
 def dense_criterion(model: Small, theta: FloatArray, beta: FloatArray, psi: FloatArray) -> float:
     """``-2 l + u'u + log |M|`` at the mode, from dense Z and the user's own rows; nothing of the package
-    beside one row's likelihood."""
+    beside one row's likelihood.
+    """
     y, family = model.y, model.family
     m = model.options.get("trials", np.ones(len(y)))
     columns, blocks, at = [], [], 0
