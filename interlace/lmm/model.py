@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -23,8 +23,9 @@ from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
 from interlace.inference import Ddf
+from interlace.modelling.data import DesignData
+from interlace.modelling.options import check_choice, printer, refuse_unknown
 
-from .data import DesignData
 from .marginal import MarginalModel
 from .results import CrossedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
@@ -107,7 +108,7 @@ class CrossedLMM(MarginalModel):
         rank: Rank = "drop",
         **unknown: object,
     ) -> None:
-        _refuse_unknown("CrossedLMM", unknown)
+        refuse_unknown("CrossedLMM", unknown)
         design = design_from_arrays(
             endog,
             exog,
@@ -184,7 +185,7 @@ class CrossedLMM(MarginalModel):
         >>> interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep)
         <CrossedLMM: Reaction ~ Days + (Days | Subject); 180 rows>
         """
-        _refuse_unknown("CrossedLMM.from_formula", unknown)
+        refuse_unknown("CrossedLMM.from_formula", unknown)
         parsed = parse_formula(formula)
         if re_formula is not None or vc_formula is not None:
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
@@ -359,7 +360,7 @@ class CrossedLMM(MarginalModel):
         >>> result.fe_params.round(3).to_dict()
         {'Intercept': 251.405, 'Days': 10.467}
         """
-        _refuse_unknown("fit", unknown)
+        refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
         check_choice("method", method, (None, "newton"))
         check_choice("ddf", ddf, get_args(Ddf))
@@ -372,7 +373,7 @@ class CrossedLMM(MarginalModel):
             start=self._start(start_params),
             solver=solver,
             maxiter=MAXITER if maxiter is None else int(maxiter),
-            callback=_printer() if disp else None,
+            callback=printer() if disp else None,
         )
         results = CrossedLMMResults(self, pls_fit, full_output=full_output)
         results.ddf = ddf
@@ -525,7 +526,7 @@ def fit(
     check_choice("method", method, ("REML", "ML"))
     for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
     above = one_frame_deeper(eval_env)
-    _refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
+    refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
     model = CrossedLMM.from_formula(formula, data, groups=groups, random=random, eval_env=above, **options)
     return model.fit(reml=method == "REML", **for_fit)
 
@@ -537,38 +538,8 @@ FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "m
 def _known(changes: dict[str, Any]) -> dict[str, Any]:
     """Changes to a recipe; anything else is refused."""
     offered = [field.name for field in fields(Recipe)]
-    _refuse_unknown("update", {name: None for name in changes if name not in offered})
+    refuse_unknown("update", {name: None for name in changes if name not in offered})
     return changes
-
-
-def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
-    if unknown:
-        names = ", ".join(sorted(unknown))
-        raise TypeError(
-            f"{where} does not know the keyword(s) {names}; see its documentation for those it does"
-        )
-
-
-def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
-    """Refuse a value that a keyword does not offer."""
-    if given not in choices:
-        offered = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{keyword}={given!r} is not offered; give {offered}")
-
-
-def _printer() -> Callable[[Any], None]:
-    """Make a callback that prints one line per iteration."""
-    count = 0
-
-    def show(iteration: Any) -> None:
-        nonlocal count
-        print(
-            f"iteration {count:3d}: -2 log-likelihood {iteration.objective:.6f}, "
-            f"gradient {iteration.gradient_norm:.1e}, still to gain {iteration.expected_decrease:.1e}"
-        )
-        count += 1
-
-    return show
 
 
 def _warn(results: CrossedLMMResults) -> None:

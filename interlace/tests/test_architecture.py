@@ -43,7 +43,9 @@ ORDER = [
     "diagnostics",
     "report",
     # what users hold
+    "modelling",
     "lmm",
+    "glmm",
     "__init__",
 ]
 
