@@ -46,6 +46,7 @@ ORDER = [
     "modelling",
     "lmm",
     "glmm",
+    "front",
     "__init__",
 ]
 

@@ -1,0 +1,135 @@
+"""A design and its generalised fit: the record from which every statistic starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interlace.design import Design
+from interlace.errors import DesignError
+from interlace.fitted import Remembering
+from interlace.inference import boundary_entries, boundary_thetas, natural_jacobian
+from interlace.inference.likelihood_ratio import Maximum
+from interlace.inference.variances import covariance_of_variances
+from interlace.pls.laplace import LaplaceFit
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GeneralisedFit(Remembering):
+    """What every statistic starts from.
+
+    Attributes
+    ----------
+    design : Design
+        Labels, and rows while they are there.
+    fit : LaplaceFit
+        The numbers.
+    emptied : bool
+        Whether the rows were forgotten, and the criterion with them.
+    """
+
+    design: Design
+    fit: LaplaceFit
+    emptied: bool = False
+
+    def present(self) -> LaplaceFit:
+        """The fit with its criterion; refused when that is gone."""
+        if self.emptied:
+            raise DesignError(
+                "the rows of the data are gone (remove_data was called) and with them what this needs; ask "
+                "for it before, or fit the model again"
+            )
+        return self.fit
+
+    def covariance(self) -> FloatArray:
+        """Covariance of fixed effects, variances and covariances, psi; NaN where a parameter has none."""
+        return self.once("covariance", lambda: covariance(self.present()))
+
+    def conditional_covariances(self) -> tuple[FloatArray, ...]:
+        """Of the random effects of each grouping factor, in the design's order, (n_levels, K, K)."""
+        return self.once("conditional covariances", lambda: _by_factor(self.present()))
+
+    def maximum(self) -> Maximum:
+        """The likelihood that was maximised, with the parameters and rows behind it."""
+        fit = self.fit
+        return Maximum(fit.objective, npar_of(fit), self.once("n", lambda: n_of(self.design)))
+
+    def settle(self) -> None:
+        """Compute what an emptied record can no longer compute."""
+        if not self.emptied:
+            self.covariance()
+            self.working_covariance()
+            self.conditional_covariances()
+            self.maximum()
+
+    def working_covariance(self) -> FloatArray:
+        """Covariance of the fixed effects with the variances taken as known."""
+        return self.once("working", lambda: self.present().vcov_beta("working"))
+
+    def without_rows(self) -> GeneralisedFit:
+        """The record once the rows are forgotten."""
+        self.settle()
+        gone: Any = None
+        slim = replace(
+            self.fit, problem=gone, at=gone, optimum=replace(self.fit.optimum, at=gone, slopes=gone)
+        )
+        reduced = GeneralisedFit(self.design.without_rows(), slim, emptied=True)
+        reduced._kept.update(self._kept)
+        return reduced
+
+
+def n_of(design: Design) -> int:
+    """Rows, counted as often as they occur."""
+    return len(design.y) if design.weights is None else int(design.weights.sum())
+
+
+def npar_of(fit: LaplaceFit) -> int:
+    """Parameters of a fit."""
+    return len(fit.theta) + fit.p + len(fit.psi)
+
+
+def covariance(fit: LaplaceFit) -> FloatArray:
+    """Covariance of (fixed effects, variances and covariances, psi) from the whole Hessian.
+
+    Parameters
+    ----------
+    fit : LaplaceFit
+        With its criterion.
+
+    Returns
+    -------
+    ndarray of shape (p + m + k, p + m + k)
+        NaN for fixed effects without a finite estimate and for variances on the boundary.
+
+    Notes
+    -----
+    The delta method from theta to variances; entries of theta that the boundary holds at zero are left out.
+    """
+    m, p, k = len(fit.theta), fit.p, len(fit.psi)
+    J = np.zeros((p + m + k, m + p + k))
+    J[:p, m : m + p] = np.eye(p)
+    J[p : p + m, :m] = natural_jacobian(fit.Lambda, 1.0)[:, :-1]
+    J[p + m :, m + p :] = np.eye(k)
+    held = np.zeros(m + p + k, dtype=bool)
+    held[:m] = boundary_thetas(fit.Lambda, [null.shape[1] for null in fit.singular])
+    undefined = np.zeros(p + m + k, dtype=bool)
+    undefined[list(infinite_columns(fit))] = True
+    undefined[p : p + m] = boundary_entries(fit.Sigma, fit.singular)
+    return covariance_of_variances(fit.hessian(), J, held, undefined)
+
+
+def infinite_columns(fit: LaplaceFit) -> tuple[int, ...]:
+    """Fixed effects that have no finite estimate."""
+    return () if fit.separation is None else fit.separation.columns
+
+
+def _by_factor(fit: LaplaceFit) -> tuple[FloatArray, ...]:
+    # The numerical room sorts the factors by size.
+    order = fit.problem.factor_order
+    covariances = fit._conditional
+    return tuple(covariances[order.index(f)] for f in range(len(order)))
