@@ -18,6 +18,7 @@ from interlace.diagnostics import (
 )
 from interlace.front import anova, fit
 from interlace.glmm.model import CrossedGLMM
+from interlace.glmm.ordinal import CrossedOrdinal, CrossedOrdinalResults
 from interlace.glmm.results import CrossedGLMMResults
 from interlace.lmm.many import fit_many
 from interlace.lmm.model import CrossedLMM
@@ -31,6 +32,8 @@ __all__ = [
     "CrossedGLMMResults",
     "CrossedLMM",
     "CrossedLMMResults",
+    "CrossedOrdinal",
+    "CrossedOrdinalResults",
     "__version__",
     "anova",
     "case_delete",

@@ -154,6 +154,11 @@ def emmeans(
     """
     check_ddf(ddf)
     check_choice("type", type, ("link", "response"))
+    if type == "response" and self.family.name == "ordinal":
+        raise ValueError(
+            'type="response" has no meaning for ordered categories, which have no mean; use type="link", or '
+            "predict(data, random=False)"
+        )
     found = estimated_marginal_means(
         self.record.design,
         self.model.data.frame,

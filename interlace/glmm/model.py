@@ -28,7 +28,7 @@ from interlace.pls.laplace import LaplaceFit, Problem, fit_laplace, laplace_prob
 
 from .arrays import arrays_design
 from .family import FamilyLike, family_of
-from .response import checked_rows, counts_of, has_own_variance, read_response
+from .response import Response, checked_rows, counts_of, has_own_variance, read_response
 from .results import CrossedGLMMResults
 from .wrapper import CrossedGLMMResultsWrapper
 
@@ -217,7 +217,41 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         chosen = wanted_family(family)
         check_exposure(exposure, chosen)
         env = environment_above(eval_env)
-        parsed, response = read_response(parse_formula(formula), data, chosen, n_trials, env)
+        return cls._built(
+            formula,
+            data,
+            chosen,
+            env,
+            groups=groups,
+            random=random,
+            re_formula=re_formula,
+            vc_formula=vc_formula,
+            weights=freq_weights,
+            offset=offset,
+            exposure=exposure,
+            n_trials=n_trials,
+            subset=subset,
+            missing=missing,
+            rank=rank,
+        )
+
+    @classmethod
+    def _built(
+        cls,
+        formula: str,
+        data: Any,
+        family: Family,
+        env: Any,
+        *,
+        groups: Any,
+        random: Any,
+        re_formula: str | None,
+        vc_formula: Mapping[str, str] | None,
+        n_trials: Any,
+        **given: Any,
+    ) -> Self:
+        """The model, once its keywords are known to be right."""
+        parsed, response = read_response(parse_formula(formula), data, family, n_trials, env)
         if re_formula is not None or vc_formula is not None:
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
             groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
@@ -226,25 +260,18 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
             data,
             groups=groups,
             random=random,
-            weights=freq_weights,
-            offset=offset,
-            subset=subset,
-            missing=missing,
-            rank=rank,
             eval_env=env,
-            exposure=exposure,
             trials=response.trials,
             respond=response.respond,
-            residual=has_own_variance(chosen),
+            residual=has_own_variance(family),
+            **given,
         )
-        design, chosen = cls._suited(design, response, chosen, data, env)
         model = cls.__new__(cls)
-        model._adopt(design, chosen, formula=formula, frame=data)
+        model._adopt(*model._suited(design, response, family, data, env), formula=formula, frame=data)
         return model
 
-    @classmethod
     def _suited(
-        cls, design: Design, response: Any, family: Family, _data: Any, _env: Any
+        self, design: Design, response: Response, family: Family, _data: Any, _env: Any
     ) -> tuple[Design, Family]:
         """Design and family once the response was looked at."""
         return checked_rows(design, response, family), family

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linprog
 
 from interlace.design import Design
 from interlace.errors import DesignError
@@ -17,6 +18,9 @@ from interlace.inference.variances import covariance_of_variances
 from interlace.pls.laplace import LaplaceFit
 
 FloatArray = NDArray[np.float64]
+
+# An element of a direction of recession below this is zero: the programme is right to 1e-7.
+CLEAR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +67,14 @@ class GeneralisedFit(Remembering):
         """Compute what an emptied record can no longer compute."""
         if not self.emptied:
             self.covariance()
+            self.recession_signs()
             self.working_covariance()
             self.conditional_covariances()
             self.maximum()
+
+    def recession_signs(self) -> FloatArray:
+        """Sign of each fixed effect wherever the likelihood rises for ever, (p,); 0 where it has none."""
+        return self.once("signs", lambda: recession_signs(self.present()))
 
     def working_covariance(self) -> FloatArray:
         """Covariance of the fixed effects with the variances taken as known."""
@@ -126,6 +135,52 @@ def covariance(fit: LaplaceFit) -> FloatArray:
 def infinite_columns(fit: LaplaceFit) -> tuple[int, ...]:
     """Fixed effects that have no finite estimate."""
     return () if fit.separation is None else fit.separation.columns
+
+
+def recession_signs(fit: LaplaceFit) -> FloatArray:
+    """Sign that a fixed effect has in all directions of recession in which it is not zero, (p,).
+
+    Parameters
+    ----------
+    fit : LaplaceFit
+        With its criterion.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        1 or -1 where the estimate is infinite and its sign known, 0 elsewhere.
+
+    Notes
+    -----
+    The directions of recession are a cone; a linear programme for each column finds the least and the largest
+    element there (Albert & Anderson 1984, Biometrika 71).
+    """
+    signs = np.zeros(fit.p)
+    columns = infinite_columns(fit)
+    if not columns:
+        return signs
+    cells, R = fit.problem.criterion.cells, fit.problem.R
+    X = cells.X @ R
+    down, up = fit.family.recedes(cells.y, cells.m)
+    towards = np.unique(np.concatenate([X[up & ~down], -X[down & ~up]]), axis=0)
+    middle = np.unique(X[~(down | up)], axis=0)
+    for j in columns:
+        low, high = (_extreme(towards, middle, sign * np.eye(fit.p)[j]) * sign for sign in (1.0, -1.0))
+        signs[j] = float(high > CLEAR and low > -CLEAR) - float(low < -CLEAR and high < CLEAR)
+    return signs
+
+
+def _extreme(towards: FloatArray, middle: FloatArray, objective: FloatArray) -> float:
+    """Least value of a combination over the cone ``towards v >= 0, middle v = 0`` within a box."""
+    found = linprog(
+        objective,
+        A_ub=-towards,
+        b_ub=np.zeros(len(towards)),
+        A_eq=middle if len(middle) else None,
+        b_eq=np.zeros(len(middle)) if len(middle) else None,
+        bounds=(-1.0, 1.0),
+    )
+    return float(found.fun) if found.status == 0 else -np.inf
 
 
 def _by_factor(fit: LaplaceFit) -> tuple[FloatArray, ...]:

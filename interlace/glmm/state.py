@@ -24,7 +24,7 @@ class SeparationReport:
     Attributes
     ----------
     columns : tuple of str
-        Their names. Those with a sign in ``direction`` are infinite; the others are undetermined then.
+        Their names: infinite, or undetermined once others are.
     direction : Series
         Combination of the fixed effects along which the likelihood rises for ever.
     n_rows : int

@@ -128,11 +128,10 @@ def pvalues(self: EstimatedModel) -> FloatArray:
 def fe_estimates(self: EstimatedModel) -> FloatArray:
     """Fixed effects as tables show them: infinite under separation, NaN if undetermined then."""
     found = np.array(self.fe_params)
-    separation = self.record.fit.separation
-    if separation is not None:
-        own = list(separation.columns)
-        moved = np.where(np.abs(separation.direction) > 1e-6, np.sign(separation.direction), np.nan)
-        found[own] = moved[own] * np.inf
+    own = list(infinite_columns(self.record.fit))
+    if own:
+        with np.errstate(invalid="ignore"):  # 0 * inf: no sign, no estimate
+            found[own] = self.record.recession_signs()[own] * np.inf
     return found
 
 
