@@ -95,8 +95,8 @@ def _size(design: Design, also: str) -> str:
     estimated = [
         _count(p, "fixed effect"),
         _count(n_theta, "covariance parameter"),
-        *([also] if also else []),
     ]
+    estimated += [also] if also else []
     return f"To estimate: {', '.join(estimated)}; to predict: {_count(q, 'random effect')}"
 
 

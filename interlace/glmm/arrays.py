@@ -12,6 +12,7 @@ from interlace.design import Design, design_from_arrays
 from interlace.design.record import GivenOffset, LogOf, log_exposure
 from interlace.errors import DesignError
 from interlace.family import Binomial, Family
+from interlace.formula.variables import Variable
 
 from .response import Response, checked_rows
 
@@ -63,8 +64,12 @@ def arrays_design(
         logs = log_exposure(_vector(exposure, "exposure", n))
         rows = replace(rows, offset=logs if rows.offset is None else rows.offset + logs)
         schema = replace(schema, offsets=(*schema.offsets, LogOf(GivenOffset())))
-    own = Response("", schema.yname, trials, counts=counts, respond=lambda variable: variable.values)
+    own = Response("", schema.yname, trials, counts=counts, respond=_nothing)
     return checked_rows(Design(schema, rows), own, family)
+
+
+def _nothing(_: Variable) -> FloatArray:
+    return np.empty(0)
 
 
 def _vector(given: Any, what: str, n: int) -> FloatArray:

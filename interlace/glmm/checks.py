@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from interlace.errors import UndefinedError
-from interlace.fitted import EstimatedModel
 from interlace.pls.laplace.prediction import marginal_mean
 from interlace.resampling.simulate import seeds
 
+from .record import EstimatedGLMM
 from .resampling import check_no_frequencies, draw
 from .response import counts_of
 from .rows import rows_of_fit
@@ -62,7 +62,7 @@ def _tested(observed: float, simulated: FloatArray) -> SimulationTest:
     return SimulationTest(observed, expected, float(ratio), p, nsim)
 
 
-def _simulations(self: EstimatedModel, nsim: int, rng: Any, what: str) -> FloatArray:
+def _simulations(self: EstimatedGLMM, nsim: int, rng: Any, what: str) -> FloatArray:
     design, fit = self.record.design, self.record.fit
     check_no_frequencies(design, what)
     if nsim < 2:
@@ -70,7 +70,7 @@ def _simulations(self: EstimatedModel, nsim: int, rng: Any, what: str) -> FloatA
     return np.column_stack([draw(design, fit, seed) for seed in seeds(rng, nsim)])
 
 
-def check_dispersion(self: EstimatedModel, nsim: int = 250, *, rng: Any = None) -> SimulationTest:
+def check_dispersion(self: EstimatedGLMM, nsim: int = 250, *, rng: Any = None) -> SimulationTest:
     """Whether responses scatter more, or less, than the model's.
 
     Parameters
@@ -113,7 +113,7 @@ def check_dispersion(self: EstimatedModel, nsim: int = 250, *, rng: Any = None) 
     return _tested(float((self.resid_pearson**2).sum()), np.array(found))
 
 
-def check_zeros(self: EstimatedModel, nsim: int = 250, *, rng: Any = None) -> SimulationTest:
+def check_zeros(self: EstimatedGLMM, nsim: int = 250, *, rng: Any = None) -> SimulationTest:
     """Whether there are more zeros, or fewer, than the model has.
 
     Parameters
@@ -139,7 +139,7 @@ def check_zeros(self: EstimatedModel, nsim: int = 250, *, rng: Any = None) -> Si
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> round(fit.check_zeros(199, rng=1).expected, 1)
-    1.9
+    1.7
     """
     if self.family.name not in ("poisson", "negative binomial", "binomial"):
         raise UndefinedError(f"zeros are counted in counts; the family is {self.family.name}")
@@ -209,7 +209,7 @@ class SimulatedResiduals:
         return figure
 
 
-def simulated_residuals(self: EstimatedModel, nsim: int = 250, *, rng: Any = None) -> SimulatedResiduals:
+def simulated_residuals(self: EstimatedGLMM, nsim: int = 250, *, rng: Any = None) -> SimulatedResiduals:
     """Ranks of the responses among responses simulated from the fit, random effects drawn anew.
 
     Parameters

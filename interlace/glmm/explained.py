@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from interlace.design import Design
 from interlace.errors import UndefinedError
-from interlace.fitted import EstimatedModel
 from interlace.inference.explained import VarianceShares, shares_of_variance
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import marginal_mean
 
+from .record import EstimatedGLMM
 from .rows import rows_of_fit
 
 FloatArray = NDArray[np.float64]
@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
 
 
-def variance_shares(self: EstimatedModel) -> VarianceShares:
+def variance_shares(self: EstimatedGLMM) -> VarianceShares:
     """Variance on the scale of the link by origin: fixed, random (mean over the rows), and the family's own.
 
     Notes
@@ -44,7 +44,7 @@ def variance_shares(self: EstimatedModel) -> VarianceShares:
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> shares = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").variance_shares()
     >>> round(shares.random, 3), round(shares.residual, 3)
-    (0.582, 0.241)
+    (0.582, 0.24)
     """
     design, fit = _with_repeated_rows(self.record.design), self.record.fit
     n = len(self.record.design.y)
@@ -98,7 +98,7 @@ def own_variance(fit: LaplaceFit, mu: float) -> float:
     return float(np.log1p(squared_cv[family.name]()))
 
 
-def r2(self: EstimatedModel) -> pd.Series:
+def r2(self: EstimatedGLMM) -> pd.Series:
     """Nakagawa's R squared on the scale of the link: ``marginal`` (fixed part) and ``conditional``.
 
     Examples
@@ -106,13 +106,13 @@ def r2(self: EstimatedModel) -> pd.Series:
     >>> import interlace
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").r2().round(3).to_dict()
-    {'marginal': 0.0, 'conditional': 0.707}
+    {'marginal': 0.0, 'conditional': 0.708}
     """
     shares = variance_shares(self)
     return pd.Series({"marginal": shares.r2_marginal, "conditional": shares.r2_conditional})
 
 
-def icc(self: EstimatedModel) -> pd.Series:
+def icc(self: EstimatedGLMM) -> pd.Series:
     """Intraclass correlation on the scale of the link: ``adjusted`` for the fixed part, or not.
 
     Examples
@@ -120,7 +120,7 @@ def icc(self: EstimatedModel) -> pd.Series:
     >>> import interlace
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").icc().round(3).to_dict()
-    {'adjusted': 0.707, 'unadjusted': 0.707}
+    {'adjusted': 0.708, 'unadjusted': 0.708}
     """
     shares = variance_shares(self)
     return pd.Series({"adjusted": shares.icc_adjusted, "unadjusted": shares.icc_unadjusted})

@@ -28,7 +28,7 @@ KINDS: dict[str, type[Family]] = {
     "gamma": Gamma,
     "gaussian": Gaussian,
 }
-DEFAULT_LINK = {Binomial: "logit"}
+DEFAULT_LINK: dict[type[Family], str] = {Binomial: "logit"}
 TITLES = {
     "binomial": "Binomial",
     "poisson": "Poisson",
@@ -38,13 +38,14 @@ TITLES = {
     "ordinal": "Ordinal",
 }
 QUASI = (
-    "{given} is a quasi-family: it has no likelihood to integrate over random effects. For counts that vary "
-    'more than Poisson\'s take family="negativebinomial", or keep Poisson (or binomial with trials) and add an '
-    "effect per row, (1 | row); for errors that do not rely on the variance, statsmodels' GEE has robust ones"
+    "{given} is a quasi-family: it has no likelihood to integrate over random effects. For counts that "
+    'vary more than Poisson\'s take family="negativebinomial", or keep Poisson (or binomial with trials) and '
+    "add an effect per row, (1 | row); for errors that do not rely on the variance, statsmodels' GEE has "
+    "robust ones"
 )
 NO_INVERSE = (
-    "Gamma's inverse link is not offered: with it random effects can make a mean negative. Use the logarithm: "
-    "family=sm.families.Gamma(sm.families.links.Log())"
+    "Gamma's inverse link is not offered: with it random effects can make a mean negative. Use the "
+    "logarithm, family=sm.families.Gamma(sm.families.links.Log())"
 )
 LINEAR = (
     "a Gaussian response with the identity link is a linear model: use CrossedLMM, or interlace.fit without "
@@ -81,11 +82,8 @@ def family_of(given: FamilyLike) -> Family:
     (Binomial(link='probit'), Poisson(link='log'))
     """
     if isinstance(given, Family):
-        name, link = type(given).__name__, given.link
-    elif isinstance(given, str):
-        name, link = _read(given)
-    else:
-        name, link = _of_statsmodels(given)
+        return _record(type(given).__name__, given.link, given)
+    name, link = _read(given) if isinstance(given, str) else _of_statsmodels(given)
     return _record(name, link, given)
 
 
@@ -101,12 +99,9 @@ def is_linear(given: FamilyLike) -> bool:
     -------
     bool
     """
-    if isinstance(given, str):
-        name, link = _read(given)
-    elif isinstance(given, Family):
-        name, link = type(given).__name__, given.link
-    else:
-        name, link = _of_statsmodels(given)
+    if isinstance(given, Family):
+        return given == Gaussian("identity")
+    name, link = _read(given) if isinstance(given, str) else _of_statsmodels(given)
     return _plain(name) == "gaussian" and link in (None, "identity")
 
 
@@ -121,7 +116,7 @@ def _of_statsmodels(given: Any) -> tuple[str, str | None]:
     if isinstance(given, type) and issubclass(given, sm.Family):
         given = given() if given is not sm.NegativeBinomial else given(alpha=1.0)
     if not isinstance(given, sm.Family):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 -- as for every other family that is not offered
             f"family={given!r} is no family; give one of statsmodels', such as sm.families.Binomial(), or "
             f"its name. {OFFERED[0].upper()}{OFFERED[1:]}"
         )

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from interlace.family import Family
-from interlace.fitted import EstimatedModel
 from interlace.inference.emmeans import Contrasts, EstimatedMarginalMeans, estimated_marginal_means
 from interlace.modelling.options import check_choice
 
+from .record import EstimatedGLMM
 from .wald import check_ddf, normal
 
 FloatArray = NDArray[np.float64]
@@ -49,7 +49,7 @@ class GLMMMeans:
     >>> fit = interlace.fit("y ~ x + (1 | g)", data, family="poisson")
     >>> fit.emmeans("x", type="response").contrasts().round(3)[["contrast", "ratio", "p_value"]]
       contrast  ratio  p_value
-    0    a / b   0.87    0.662
+    0    a / b  0.832     0.58
     """
 
     frame: pd.DataFrame
@@ -73,15 +73,15 @@ class GLMMMeans:
             All differences; each minus the first; each minus the one before; orthogonal polynomials (on the
             link only).
         adjust : str, optional
-            "none", "tukey", or a method of statsmodels' ``multipletests``; by default "tukey" for pairs, "holm"
-            for the other differences.
+            "none", "tukey", or a method of statsmodels' ``multipletests``; by default "tukey" for pairs,
+            "holm" for the other differences.
 
         Returns
         -------
         DataFrame
-            contrast, estimate, std_error, statistic, p_value; with ``type="response"`` and a link logit, log or
-            cloglog ``odds_ratio``, ``ratio`` or ``hazard_ratio``, its standard error and limits (which are not
-            adjusted). The tests are those on the link.
+            contrast, estimate, std_error, statistic, p_value; with ``type="response"`` and a link logit, log
+            or cloglog ``odds_ratio``, ``ratio`` or ``hazard_ratio``, its standard error and limits (which are
+            not adjusted). The tests are those on the link.
         """
         table = self.linear.contrasts(kind, adjust=adjust).drop(columns="df")
         if self.type == "link":
@@ -107,7 +107,7 @@ class GLMMMeans:
 
 
 def emmeans(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     specs: str | Sequence[str],
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
@@ -149,8 +149,8 @@ def emmeans(
     >>> fit = interlace.fit("y ~ x + (1 | g)", data, family="poisson")
     >>> fit.emmeans("x", type="response").frame.round(2)
        x  emmean  std_error  conf_low  conf_high
-    0  a    2.56       1.17      1.05       6.26
-    1  b    2.94       1.33      1.21       7.14
+    0  a    2.51       1.13      1.04       6.09
+    1  b    3.02       1.35      1.25       7.27
     """
     check_ddf(ddf)
     check_choice("type", type, ("link", "response"))

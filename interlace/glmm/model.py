@@ -293,8 +293,8 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         self.df_model = self.k_fe - self.k_constant
         self.df_resid = self.nobs - self.k_fe
 
-    def _psi_names(self, family: Family) -> tuple[str, ...]:
-        return family.psi_names
+    def _psi_names(self, _family: Family) -> tuple[str, ...]:
+        return _family.psi_names
 
     def _handle_data(self, _endog: Any, _exog: Any, *_checks: Any, **labels: Any) -> DesignData:
         # The design has seen to missing values and dependent columns, and it holds endog and exog.
@@ -303,11 +303,6 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
     def __repr__(self) -> str:
         kind = f"{type(self.family).__name__}, {self.family.link}"
         return f"<{type(self).__name__}: {self.formula_text}; {kind}; {self.nobs} rows>"
-
-    @property
-    def design(self) -> Design:
-        """The matrices and their labels."""
-        return self.data.design
 
     @property
     def n_trials(self) -> FloatArray | None:
@@ -483,10 +478,10 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         model.endog = y
         return model
 
-    def with_rows(self, keep: NDArray[np.bool_]) -> Self:
+    def with_rows(self, _keep: NDArray[np.bool_]) -> Self:
         """The same model without some rows; levels keep their numbers, without rows where none are left."""
         model = type(self).__new__(type(self))
-        model._adopt(_of_rows(self.design, keep), self.family, formula=getattr(self, "formula", None))
+        model._adopt(_of_rows(self.design, _keep), self.family, formula=getattr(self, "formula", None))
         return model
 
     def without_rows(self) -> Self:
@@ -500,7 +495,7 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
 
 def _of_rows(design: Design, keep: NDArray[np.bool_]) -> Design:
     rows = design.rows
-    part = {
+    part: Any = {
         name: None if getattr(rows, name) is None else getattr(rows, name)[keep]
         for name in ("y", "X", "weights", "offset", "trials", "positions")
     }
@@ -544,8 +539,8 @@ def check_exposure(exposure: Any, family: Family) -> None:
     """Refuse an exposure with a link that is not the logarithm."""
     if exposure is not None and family.link != "log":
         raise DesignError(
-            f"exposure= is for the link log, where its logarithm is an offset; the link is {family.link}. For "
-            "trials give n_trials="
+            f"exposure= is for the link log, where its logarithm is an offset; the link is {family.link}. "
+            "For trials give n_trials="
         )
 
 

@@ -1,9 +1,10 @@
-"""Ordered categories: the cumulative model with crossed random effects, named as statsmodels' OrderedModel."""
+"""Ordered categories: the cumulative model with crossed random effects, named as OrderedModel's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal, NoReturn, Self, TypeAlias
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from interlace.design import Design
 from interlace.errors import DesignError, UndefinedError
 from interlace.family import Family, Ordinal
-from interlace.fitted import EstimatedModel
 from interlace.formula.variables import environment_above
 from interlace.modelling.options import check_choice
 from interlace.pls.laplace import LaplaceFit
@@ -22,6 +22,7 @@ from interlace.report.tidying import data_of_rows
 
 from .model import CrossedGLMM, refuse
 from .predict import RandomPart, target
+from .record import EstimatedGLMM
 from .response import Response, categories_of, checked_rows
 from .results import CrossedGLMMResults
 from .rows import NewLevels
@@ -50,7 +51,7 @@ class CrossedOrdinal(CrossedGLMM):
     Examples
     --------
     >>> import interlace
-    >>> ratings = {"y": [0, 1, 2, 1, 2, 2, 0, 0, 1, 1, 0, 2], "g": list("aaabbbcccddd")}
+    >>> ratings = {"y": [0, 0, 1, 2, 2, 1, 0, 0, 0, 2, 1, 2], "g": list("aaabbbcccddd")}
     >>> interlace.CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", ratings).fit().params.index.tolist()
     ['g Var', '0/1', '1/2']
     """
@@ -105,7 +106,7 @@ class CrossedOrdinal(CrossedGLMM):
         Examples
         --------
         >>> import interlace
-        >>> ratings = {"y": [0, 1, 2, 1, 2, 2, 0, 0, 1, 1, 0, 2], "g": list("aaabbbcccddd")}
+        >>> ratings = {"y": [0, 0, 1, 2, 2, 1, 0, 0, 0, 2, 1, 2], "g": list("aaabbbcccddd")}
         >>> interlace.CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", ratings)
         <CrossedOrdinal: y ~ 1 + (1 | g); Ordinal, logit; 12 rows>
         """
@@ -140,14 +141,14 @@ class CrossedOrdinal(CrossedGLMM):
         own = Ordinal(family.link, len(self.categories))
         return checked_rows(_without_intercept(design), response, own), own
 
-    def _psi_names(self, family: Family) -> tuple[str, ...]:
+    def _psi_names(self, _family: Family) -> tuple[str, ...]:
         names = [str(category) for category in self.categories]
-        return tuple(f"{low}/{high}" for low, high in zip(names[:-1], names[1:], strict=True))
+        return tuple(f"{low}/{high}" for low, high in pairwise(names))
 
     def _results(self, found: LaplaceFit) -> CrossedOrdinalResults:
         return CrossedOrdinalResults(self, found)
 
-    def with_rows(self, keep: NDArray[np.bool_]) -> NoReturn:
+    def with_rows(self, _keep: NDArray[np.bool_]) -> NoReturn:
         """Refused: without some rows a category may be gone."""
         raise UndefinedError("deletion is not offered for ordered categories; fit with subset=")
 
@@ -156,8 +157,8 @@ def _without_intercept(design: Design) -> Design:
     names = design.xnames
     if "Intercept" not in names:
         raise DesignError(
-            "the formula of an ordinal model must not leave out the intercept (0 + or - 1): the thresholds stand "
-            "for it, and categories of predictors are coded as differences"
+            "the formula of an ordinal model must not leave out the intercept (0 + or - 1): the thresholds "
+            "stand for it, and categories of predictors are coded as differences"
         )
     at = names.index("Intercept")
     schema = replace(
@@ -169,7 +170,7 @@ def _without_intercept(design: Design) -> Design:
 
 
 def predict(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     data: Any = None,
     transform: bool = True,
     *,
@@ -201,7 +202,7 @@ def predict(
     Examples
     --------
     >>> import interlace
-    >>> ratings = {"y": [0, 1, 2, 1, 2, 2, 0, 0, 1, 1, 0, 2], "g": list("aaabbbcccddd")}
+    >>> ratings = {"y": [0, 0, 1, 2, 2, 1, 0, 0, 0, 2, 1, 2], "g": list("aaabbbcccddd")}
     >>> fit = interlace.CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", ratings).fit()
     >>> fit.predict({"g": ["a"]}).sum(axis=1).round(6).tolist()
     [1.0]
@@ -238,13 +239,13 @@ class CrossedOrdinalResults(CrossedGLMMResults):
     Examples
     --------
     >>> import interlace
-    >>> ratings = {"y": [0, 1, 2, 1, 2, 2, 0, 0, 1, 1, 0, 2], "g": list("aaabbbcccddd")}
+    >>> ratings = {"y": [0, 0, 1, 2, 2, 1, 0, 0, 0, 2, 1, 2], "g": list("aaabbbcccddd")}
     >>> fit = interlace.CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", ratings).fit()
     >>> fit.thresholds.index.tolist()
     ['0/1', '1/2']
     """
 
-    predict = predict
+    predict = predict  # type: ignore[assignment]
 
     @property
     def thresholds(self) -> pd.Series:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from interlace.family import Family
-from interlace.fitted import EstimatedModel
 from interlace.modelling.options import check_choice
 from interlace.pls.laplace.prediction import (
     Residual,
@@ -22,6 +21,7 @@ from interlace.pls.laplace.prediction import (
 )
 from interlace.prediction.parts import chosen_factors
 
+from .record import EstimatedGLMM
 from .response import counts_of
 from .rows import NewLevels, Target, rows_of_fit, target_of
 
@@ -31,7 +31,7 @@ RandomPart = bool | str | Collection[str] | None
 
 
 def target(
-    self: EstimatedModel, data: Any, which: str, random: RandomPart, new_levels: str, *, others: bool = False
+    self: EstimatedGLMM, data: Any, which: str, random: RandomPart, new_levels: str, *, others: bool = False
 ) -> Target:
     """Rows to predict: by default with all random effects, and with none for a marginal mean."""
     check_choice("new_levels", new_levels, ("error", "population", "integrate"))
@@ -41,7 +41,7 @@ def target(
 
 
 def predict(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     data: Any = None,
     transform: bool = True,
     *,
@@ -91,9 +91,11 @@ def predict(
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.predict({"g": ["a", "b"]}).round(3).tolist()
-    [2.081, 7.224]
-    >>> fit.predict({"g": ["a"]}, random=False).round(3).item(), fit.predict({"g": ["a"]}, which="marginal").round(3).item()
-    (2.75, 3.679)
+    [2.143, 7.122]
+    >>> fit.predict({"g": ["a"]}, random=False).round(3).item()
+    2.75
+    >>> fit.predict({"g": ["a"]}, which="marginal").round(3).item()
+    3.679
     """
     if not transform:
         raise ValueError("transform=False is not offered: give data with the columns of the formula")
@@ -139,7 +141,7 @@ class GLMMPrediction:
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.get_prediction({"g": ["a"]}).summary_frame().round(2)
        mean  mean_se  mean_ci_lower  mean_ci_upper
-    0  2.08     0.79           0.99           4.37
+    0  2.14     0.79           1.04           4.41
     """
 
     linear: pd.Series
@@ -200,7 +202,7 @@ class GLMMPrediction:
 
 
 def get_prediction(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     data: Any = None,
     *,
     random: bool | str | Collection[str] = True,
@@ -221,7 +223,8 @@ def get_prediction(
     Returns
     -------
     GLMMPrediction
-        With ``summary_frame(alpha)``, ``conf_int(alpha, which=)``, ``predicted_mean``, ``se_mean``, ``linear``.
+        With ``summary_frame(alpha)``, ``conf_int(alpha, which=)``, ``predicted_mean``, ``se_mean`` and
+        ``linear``.
 
     Notes
     -----
@@ -236,7 +239,7 @@ def get_prediction(
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.get_prediction({"g": ["a"]}, random=False).conf_int().round(2)
        lower  upper
-    0   1.19   6.35
+    0   1.18   6.43
     """
     check_choice("new_levels", new_levels, ("error", "population"))
     fit = self.record.present()
@@ -259,39 +262,39 @@ def get_prediction(
 # ---- the rows of the fit -----------------------------------------------------------------------
 
 
-def linear_fitted(self: EstimatedModel) -> FloatArray:
+def linear_fitted(self: EstimatedGLMM) -> FloatArray:
     """Linear predictor of the rows of the fit, offset and conditional modes included."""
     return linear_predictor(self.record.fit, rows_of_fit(self.record.design))
 
 
-def fittedvalues(self: EstimatedModel) -> FloatArray:
+def fittedvalues(self: EstimatedGLMM) -> FloatArray:
     """Mean of one response given the conditional modes: a probability for a binomial family."""
     fit = self.record.fit
     return fit.family.mean(linear_fitted(self), fit.psi)
 
 
-def resid(self: EstimatedModel) -> FloatArray:
+def resid(self: EstimatedGLMM) -> FloatArray:
     """Response, as a proportion where there are trials, minus ``fittedvalues``."""
     return self.record.design.y - self.fittedvalues
 
 
-def _residuals(self: EstimatedModel, kind: Residual, rng: Any = None) -> FloatArray:
+def _residuals(self: EstimatedGLMM, kind: Residual, rng: Any = None) -> FloatArray:
     design, fit = self.record.design, self.record.fit
     eta = linear_fitted(self)
     return residuals(fit, eta, counts_of(design), kind, trials=design.trials, rng=rng)
 
 
-def resid_pearson(self: EstimatedModel) -> FloatArray:
+def resid_pearson(self: EstimatedGLMM) -> FloatArray:
     """Residuals of the counts over their standard deviations given the conditional modes."""
     return _residuals(self, "pearson")
 
 
-def resid_deviance(self: EstimatedModel) -> FloatArray:
+def resid_deviance(self: EstimatedGLMM) -> FloatArray:
     """Signed roots of the log-likelihood, times two, that each row lacks to a perfect fit."""
     return _residuals(self, "deviance")
 
 
-def resid_quantile(self: EstimatedModel, *, rng: Any = None) -> pd.Series:
+def resid_quantile(self: EstimatedGLMM, *, rng: Any = None) -> pd.Series:
     """Randomised quantile residuals given the conditional modes.
 
     Parameters

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from interlace.design import Design
-from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import positions
 from interlace.parallel import run
 from interlace.pls.laplace import LaplaceFit
 
 from .fitting import fit_again, warm
-from .record import infinite_columns
+from .record import EstimatedGLMM, infinite_columns
 
 FloatArray = NDArray[np.float64]
 
@@ -81,7 +80,7 @@ class _Limit:
 
 
 def profile_limits(
-    self: EstimatedModel, alpha: float, parm: Any = None, *, n_jobs: int | None = 1
+    self: EstimatedGLMM, alpha: float, parm: Any = None, *, n_jobs: int | None = 1
 ) -> pd.DataFrame:
     """Profile likelihood intervals of fixed effects.
 

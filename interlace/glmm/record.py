@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from interlace.design import Design
 from interlace.errors import DesignError
-from interlace.fitted import Remembering
+from interlace.fitted import EstimatedModel, Remembering
 from interlace.inference import boundary_entries, boundary_thetas, natural_jacobian
 from interlace.inference.likelihood_ratio import Maximum
 from interlace.inference.variances import covariance_of_variances
@@ -21,6 +21,29 @@ FloatArray = NDArray[np.float64]
 
 # An element of a direction of recession below this is zero: the programme is right to 1e-7.
 CLEAR = 1e-6
+
+
+class EstimatedGLMM(Protocol):
+    """What the functions that stand in a results object as its methods may read of it."""
+
+    model: Any
+    params: FloatArray
+    nobs: int
+    k_fe: int
+
+    @property
+    def record(self) -> GeneralisedFit:
+        """Design and numbers."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What the class lists besides: other functions of this kind."""
+
+
+def shared(results: EstimatedGLMM) -> EstimatedModel:
+    """The same results, for functions of linear models that read nothing which only those have."""
+    same: Any = results
+    model: EstimatedModel = same
+    return model
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +203,7 @@ def _extreme(towards: FloatArray, middle: FloatArray, objective: FloatArray) -> 
         b_eq=np.zeros(len(middle)) if len(middle) else None,
         bounds=(-1.0, 1.0),
     )
-    return float(found.fun) if found.status == 0 else -np.inf
+    return -np.inf if found.fun is None else float(found.fun)
 
 
 def _by_factor(fit: LaplaceFit) -> tuple[FloatArray, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import sds_and_correlations
 from interlace.report.components import explained
 from interlace.report.numbers import decimals, fixed, p_value, share
@@ -16,6 +15,7 @@ from interlace.report.paragraph import listed, random_words
 from interlace.report.tidying import data_of_rows, random_rows
 
 from .family import TITLES
+from .record import EstimatedGLMM, shared
 from .wald import check_ddf
 
 FloatArray = NDArray[np.float64]
@@ -24,14 +24,14 @@ FloatArray = NDArray[np.float64]
 RATIOS = {"logit": ("odds ratios", "OR"), "log": ("ratios", "ratio"), "cloglog": ("hazard ratios", "HR")}
 
 
-def check_exponentiate(results: EstimatedModel, *, exponentiate: bool) -> None:
+def check_exponentiate(results: EstimatedGLMM, *, exponentiate: bool) -> None:
     """Refuse exponentials that mean nothing."""
     if exponentiate and results.family.link not in RATIOS:
         raise ValueError(f"exponentiate=True has no meaning with the link {results.family.link}")
 
 
 def tidy(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     conf_int: bool = False,
     alpha: float = 0.05,
     *,
@@ -84,7 +84,7 @@ def tidy(
     return frame if conf_int else frame.drop(columns=["conf_low", "conf_high"])
 
 
-def glance(self: EstimatedModel) -> pd.DataFrame:
+def glance(self: EstimatedGLMM) -> pd.DataFrame:
     """One row for the model, as broom.mixed's ``glance``.
 
     Returns
@@ -113,7 +113,7 @@ def glance(self: EstimatedModel) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
-def augment(self: EstimatedModel, data: Any = None) -> pd.DataFrame:
+def augment(self: EstimatedGLMM, data: Any = None) -> pd.DataFrame:
     """The data with fitted values and residuals, as broom.mixed's ``augment``.
 
     Parameters
@@ -134,14 +134,14 @@ def augment(self: EstimatedModel, data: Any = None) -> pd.DataFrame:
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.augment()[[".fitted", ".resid"]].head(2).round(2)
        .fitted  .resid
-    0     2.08   -0.08
-    1     2.08    0.92
+    0     2.14   -0.14
+    1     2.14    0.86
     """
     if data is not None:
         predicted = self.predict(data)
         added = {".fitted": predicted, ".fixed": self.predict(data, random=False)}
         return pd.DataFrame(data, index=predicted.index).assign(**added)
-    return data_of_rows(self, self.record.design).assign(
+    return data_of_rows(shared(self), self.record.design).assign(
         **{
             ".fitted": self.fittedvalues,
             ".fixed": self.predict(random=False).to_numpy(),
@@ -153,7 +153,7 @@ def augment(self: EstimatedModel, data: Any = None) -> pd.DataFrame:
 
 
 def report(
-    self: EstimatedModel, *, exponentiate: bool = False, alpha: float = 0.05, ddf: object = None
+    self: EstimatedGLMM, *, exponentiate: bool = False, alpha: float = 0.05, ddf: object = None
 ) -> str:
     """One paragraph in APA style: model, estimates, intervals, tests, variance components, R squared.
 
@@ -181,7 +181,7 @@ def report(
     """
     check_ddf(ddf)
     check_exponentiate(self, exponentiate=exponentiate)
-    words = random_words(self)
+    words = random_words(shared(self))
     sentences = [
         _model(self),
         _fixed(self, alpha, exponentiate=exponentiate),
@@ -195,7 +195,7 @@ def report(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _model(results: EstimatedModel) -> str:
+def _model(results: EstimatedGLMM) -> str:
     levels = listed([f"{count:d} levels of {name}" for name, count in results.ngroups.items()])
     dropped = f" ({results.n_dropped:d} more had missing values)" if results.n_dropped else ""
     how = "Laplace's approximation" if results.nagq == 1 else f"{results.nagq}-point adaptive quadrature"
@@ -206,7 +206,7 @@ def _model(results: EstimatedModel) -> str:
     )
 
 
-def _fixed(results: EstimatedModel, alpha: float, *, exponentiate: bool) -> str:
+def _fixed(results: EstimatedGLMM, alpha: float, *, exponentiate: bool) -> str:
     table = results.coef_table(alpha=alpha)
     known = table[np.isfinite(table["std_error"])]
     if known.empty:
@@ -230,13 +230,13 @@ def _effect(name: str, row: pd.Series, level: str, letter: str) -> str:
     return f"{name}, {letter} = {b}{error}, {level} CI [{lower}, {upper}], z = {fixed(row['statistic'])}, {p}"
 
 
-def _explained(results: EstimatedModel) -> str:
-    shares = explained(results)
+def _explained(results: EstimatedGLMM) -> str:
+    shares = explained(shared(results))
     if shares is None:
         return ""
     marginal, conditional = map(share, shares)
     return (
-        f"On the scale of the link the fixed effects explained {100 * shares[0]:.1f}% of the variance (marginal "
-        f"R² = {marginal}), fixed and random effects together {100 * shares[1]:.1f}% (conditional R² = "
-        f"{conditional})."
+        f"On the scale of the link the fixed effects explained {100 * shares[0]:.1f}% of the variance "
+        f"(marginal R² = {marginal}), fixed and random effects together {100 * shares[1]:.1f}% "
+        f"(conditional R² = {conditional})."
     )

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from interlace.design import Design
 from interlace.errors import DeletionWarning, DesignError, LevelError, callers_level
-from interlace.fitted import EstimatedModel
 from interlace.parallel import run
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import draws
@@ -24,6 +23,7 @@ from interlace.resampling.response import response_values
 from interlace.resampling.simulate import seeds
 
 from .fitting import fit_again, warm
+from .record import EstimatedGLMM
 from .rows import rows_of_fit
 
 FloatArray = NDArray[np.float64]
@@ -46,7 +46,7 @@ def draw(design: Design, fit: LaplaceFit, seed: Seed, *, use_u: bool = False) ->
     return draws(fit, rows_of_fit(design), generator, trials=design.trials, conditional=use_u)
 
 
-def simulate(self: EstimatedModel, nsim: int = 1, *, rng: Any = None, use_u: bool = False) -> pd.DataFrame:
+def simulate(self: EstimatedGLMM, nsim: int = 1, *, rng: Any = None, use_u: bool = False) -> pd.DataFrame:
     """Draw responses from the fitted model.
 
     Parameters
@@ -76,13 +76,14 @@ def simulate(self: EstimatedModel, nsim: int = 1, *, rng: Any = None, use_u: boo
     return pd.DataFrame(drawn, index=design.index, columns=[f"sim_{j + 1}" for j in range(nsim)])
 
 
-def refit(self: EstimatedModel, y: Any) -> Any:
+def refit(self: EstimatedGLMM, y: Any) -> Any:
     """Fit the same model to another response.
 
     Parameters
     ----------
     y : array_like of shape (nobs,) or Series
-        As ``simulate`` gives it: numbers of successes where there are trials. A Series is aligned by its index.
+        As ``simulate`` gives it: numbers of successes where there are trials. A Series is aligned by its
+        index.
 
     Returns
     -------
@@ -145,7 +146,7 @@ class _Refits:
 
 
 def bootstrap(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     nsim: int = 1000,
     statistic: Callable[[Any], Any] | None = None,
     n_jobs: int | None = 1,
@@ -239,7 +240,7 @@ class _Without:
 
 
 def delete(
-    self: EstimatedModel, factor: str | None = None, *, n_jobs: int | None = 1, progress: bool = False
+    self: EstimatedGLMM, factor: str | None = None, *, n_jobs: int | None = 1, progress: bool = False
 ) -> pd.DataFrame:
     """Estimates without each level of a grouping factor, or without each row: the model is fitted anew.
 
@@ -264,7 +265,7 @@ def delete(
     >>> import interlace
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").delete("g").round(2)["cooksd"].tolist()
-    [0.02, 0.57, 0.53, 0.07]
+    [0.05, 0.63, 0.87, 0.15]
     """
     design = self.record.design
     if factor is not None and factor not in design.factor_names:

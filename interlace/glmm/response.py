@@ -163,8 +163,8 @@ def _categories(variable: Variable) -> FloatArray:
         return np.unique(values[:, 0], return_inverse=True)[1].astype(float)
     if not values.ordered and not set(values.categories) <= {False, True}:
         raise DesignError(
-            f'the response "{code}" holds categories without an order, {list(values.categories[:4])}; make it '
-            "an ordered pandas.Categorical, lowest first, or whole numbers"
+            f'the response "{code}" holds categories without an order, {list(values.categories[:4])}; make '
+            "it an ordered pandas.Categorical, lowest first, or whole numbers"
         )
     return np.unique(values.codes, return_inverse=True)[1].astype(float)
 
@@ -220,8 +220,8 @@ def _check_trials(m: FloatArray) -> None:
 def _check_proportions(y: FloatArray, m: FloatArray, name: str) -> None:
     if (y < 0).any() or (y > 1).any():
         raise DesignError(
-            f'with n_trials= the response "{name}" must hold proportions between 0 and 1; counts of successes '
-            'go with failures: "successes + failures ~ ..."'
+            f'with n_trials= the response "{name}" must hold proportions between 0 and 1; counts of '
+            'successes go with failures: "successes + failures ~ ..."'
         )
     successes = y * m
     if np.abs(successes - np.round(successes)).max() > WHOLE * max(1.0, float(m.max())):

@@ -116,7 +116,7 @@ def _new(
     else:
         Xi = tuple(own if len(own) == n else np.zeros((n, own.shape[1])) for own in new.Xi)
     offset = np.zeros(n) if new.offset is None else new.offset
-    complete = np.isfinite(np.column_stack([new.X, offset, *Xi])).all(axis=1)
+    complete = np.asarray(np.isfinite(np.column_stack([new.X, offset, *Xi])).all(axis=1))
     codes = [own[complete] if len(own) else np.full(int(complete.sum()), -1) for own in new.codes]
     terms = tuple(
         RandomTerm(labels.factor, columns[complete])

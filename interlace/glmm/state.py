@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from interlace.fitted import EstimatedModel
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.quadrature import QuadratureCriterion
 from interlace.pls.matrices.triangular import eigen
+
+from .record import EstimatedGLMM
 
 # Nodes that stand for the exact integral in the check, and the deviance they may promise. A promise of 0.25
 # is estimates half a standard error away.
@@ -39,13 +40,14 @@ class SeparationReport:
     def sentence(self) -> str:
         """What the warning says."""
         return (
-            f"the response is separated: {', '.join(self.columns)} have no finite maximum-likelihood estimate "
-            "(the likelihood rises for ever in a direction that results.separation gives). Their estimates "
-            "are infinite and have no z test; leave them out, join categories, or test them with drop1()"
+            f"the response is separated: {', '.join(self.columns)} have no finite maximum-likelihood "
+            "estimate (the likelihood rises for ever in a direction that results.separation gives). Their "
+            "estimates are infinite and have no z test; leave them out, join categories, or test "
+            "them with drop1()"
         )
 
 
-def separation(self: EstimatedModel) -> SeparationReport | None:
+def separation(self: EstimatedGLMM) -> SeparationReport | None:
     """Proof that some fixed effects have no finite estimate, with their names; None otherwise."""
     found = self.record.fit.separation
     if found is None:
@@ -87,7 +89,7 @@ class LaplaceCheck:
         )
 
 
-def laplace_check(self: EstimatedModel) -> LaplaceCheck | None:
+def laplace_check(self: EstimatedGLMM) -> LaplaceCheck | None:
     """Laplace's approximation against quadrature; None where quadrature is not to be had, or was used."""
     check: LaplaceCheck | None = self.record.once("laplace", lambda: _checked(self.record.present()))
     return check

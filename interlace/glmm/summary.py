@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from interlace.fitted import EstimatedModel
 from interlace.report.summary import (
     AlignedSummary,
     as_text,
@@ -19,13 +18,14 @@ from interlace.report.summary import (
 )
 
 from .family import TITLES
+from .record import EstimatedGLMM, shared
 from .wald import check_ddf
 
 TITLE = "Generalized Linear Mixed Model Regression Results"
 
 
 def summary(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     yname: str | None = None,
     xname_fe: Sequence[str] | None = None,
     xname_re: Sequence[str] | None = None,
@@ -60,9 +60,9 @@ def summary(
     >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> print(fit.summary().tables[1].iloc[:, :4])
-              Coef. Std.Err.      z  P>|z|
-    Intercept 1.012    0.427  2.371  0.018
-    g Var     0.582    0.567
+               Coef. Std.Err.      z  P>|z|
+    Intercept  1.012    0.433  2.336  0.020
+    g Var      0.582    0.545
     """
     check_ddf(ddf)
     names = renamed("xname_fe", xname_fe, self.fe_names)
@@ -71,10 +71,10 @@ def summary(
     found.add_title(TITLE if title is None else title)
     found.add_dict(halves(*_header(self, yname)))
     if len(self.ngroups) > 1:
-        found.add_df(groups_table(self), align="r")
+        found.add_df(groups_table(shared(self)), align="r")
     table = coefficient_table(self, alpha=alpha)
-    found.add_df(_written(self, table, [*names, *self.model.data.more_names]), align="r")
-    correlation = correlation_table(self)
+    found.add_df(_written(table, [*names, *self.model.data.more_names]), align="r")
+    correlation = correlation_table(shared(self))
     if len(correlation):
         found.add_df(correlation.map("{:.3f}".format), align="r")
     for note in _notes(self):
@@ -82,13 +82,13 @@ def summary(
     return found
 
 
-def _header(results: EstimatedModel, yname: str | None) -> tuple[dict[str, str], dict[str, str]]:
+def _header(results: EstimatedGLMM, yname: str | None) -> tuple[dict[str, str], dict[str, str]]:
     left = {
         "Model:": type(results.model).__name__,
         "Family:": TITLES[results.family.name],
         "Link:": results.family.link,
         "No. Observations:": f"{results.nobs:d}",
-        **group_lines(results),
+        **group_lines(shared(results)),
     }
     if results.n_dropped:
         left["Dropped rows:"] = f"{results.n_dropped:d}"
@@ -103,7 +103,7 @@ def _header(results: EstimatedModel, yname: str | None) -> tuple[dict[str, str],
     return left, right
 
 
-def coefficient_table(results: EstimatedModel, *, alpha: float = 0.05) -> pd.DataFrame:
+def coefficient_table(results: EstimatedGLMM, *, alpha: float = 0.05) -> pd.DataFrame:
     """Estimates, standard errors, z tests and intervals; NaN where a column does not apply.
 
     Parameters
@@ -136,14 +136,14 @@ def coefficient_table(results: EstimatedModel, *, alpha: float = 0.05) -> pd.Dat
     return whole.rename(columns=names)
 
 
-def _written(results: EstimatedModel, table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def _written(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     text = as_text(table, names)
     infinite = np.isinf(table["Coef."].to_numpy())
     text["Coef."] = np.where(infinite, np.where(table["Coef."] > 0, "inf", "-inf"), text["Coef."])
     return text
 
 
-def _notes(results: EstimatedModel) -> list[str]:
+def _notes(results: EstimatedGLMM) -> list[str]:
     notes = []
     if results.is_singular:
         notes.append(f"Singular fit: {'; '.join(results.singular_directions)}.")

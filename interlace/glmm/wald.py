@@ -13,14 +13,13 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
 from interlace.errors import UndefinedError
-from interlace.fitted import EstimatedModel
 from interlace.inference import wald
 from interlace.inference.contrasts import full_width
 from interlace.inference.fstatistic import Normal
 from interlace.inference.variances import two_sided_p
 from interlace.modelling.options import check_choice
 
-from .record import infinite_columns
+from .record import EstimatedGLMM, infinite_columns, shared
 
 FloatArray = NDArray[np.float64]
 CovarianceKind = Literal["full", "working"]
@@ -39,7 +38,7 @@ def check_ddf(ddf: object) -> None:
 
 
 def cov_params(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     r_matrix: ArrayLike | None = None,
     column: Any = None,
     scale: float | None = None,
@@ -79,18 +78,18 @@ def cov_params(
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.cov_params().round(3)
                Intercept  g Var
-    Intercept      0.182 -0.088
-    g Var         -0.088  0.321
+    Intercept      0.188 -0.048
+    g Var         -0.048  0.297
     """
     check_choice("kind", kind, ("full", "working"))
     if scale is not None and scale != self.scale:
         raise ValueError("scale= is not a divisor of the covariance of a generalised model; leave it out")
     if kind == "working" and cov_p is None:
         cov_p = _working(self)
-    return wald.cov_params(self, r_matrix, column, None, cov_p, other)
+    return wald.cov_params(shared(self), r_matrix, column, None, cov_p, other)
 
 
-def _working(results: EstimatedModel) -> FloatArray:
+def _working(results: EstimatedGLMM) -> FloatArray:
     whole, p = np.full((len(results.params),) * 2, np.nan), results.k_fe
     whole[:p, :p] = results.record.working_covariance()
     lost = list(infinite_columns(results.record.fit))
@@ -98,34 +97,34 @@ def _working(results: EstimatedModel) -> FloatArray:
     return whole
 
 
-def bse(self: EstimatedModel) -> FloatArray:
+def bse(self: EstimatedGLMM) -> FloatArray:
     """Standard errors of ``params``; NaN for parameters that have none."""
     return np.sqrt(np.diag(self.record.covariance()))
 
 
-def bse_fe(self: EstimatedModel) -> FloatArray:
+def bse_fe(self: EstimatedGLMM) -> FloatArray:
     """Standard errors of the fixed effects."""
     return self.bse[: self.k_fe]
 
 
-def bse_re(self: EstimatedModel) -> FloatArray:
+def bse_re(self: EstimatedGLMM) -> FloatArray:
     """Standard errors of the variance parameters."""
     return self.bse[self.k_fe : self.k_fe + len(self.variance_names)]
 
 
-def tvalues(self: EstimatedModel) -> FloatArray:
+def tvalues(self: EstimatedGLMM) -> FloatArray:
     """Estimates divided by their standard errors; normally distributed for fixed effects."""
     return self.params / self.bse
 
 
-def pvalues(self: EstimatedModel) -> FloatArray:
+def pvalues(self: EstimatedGLMM) -> FloatArray:
     """Two-sided p-values of the fixed effects by the normal distribution; NaN for the other parameters."""
     p = np.full(len(self.params), np.nan)
     p[: self.k_fe] = two_sided_p(self.fe_params / self.bse_fe)
     return p
 
 
-def fe_estimates(self: EstimatedModel) -> FloatArray:
+def fe_estimates(self: EstimatedGLMM) -> FloatArray:
     """Fixed effects as tables show them: infinite under separation, NaN if undetermined then."""
     found = np.array(self.fe_params)
     own = list(infinite_columns(self.record.fit))
@@ -135,13 +134,13 @@ def fe_estimates(self: EstimatedModel) -> FloatArray:
     return found
 
 
-def normal(results: EstimatedModel) -> Normal:
+def normal(results: EstimatedGLMM) -> Normal:
     """The fixed effects as normal with their full covariance."""
     p = results.k_fe
     return Normal(results.record.covariance()[:p, :p])
 
 
-def coef_table(self: EstimatedModel, ddf: Any = None, *, alpha: float = 0.05) -> pd.DataFrame:
+def coef_table(self: EstimatedGLMM, ddf: Any = None, *, alpha: float = 0.05) -> pd.DataFrame:
     """Estimates, standard errors, z tests and intervals of the fixed effects.
 
     Parameters
@@ -163,7 +162,7 @@ def coef_table(self: EstimatedModel, ddf: Any = None, *, alpha: float = 0.05) ->
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.coef_table()[["estimate", "std_error", "conf_low", "conf_high"]].round(3)
                estimate  std_error  conf_low  conf_high
-    Intercept     1.012      0.427     0.175      1.848
+    Intercept     1.012      0.433     0.163      1.861
     """
     check_ddf(ddf)
     estimate, se = fe_estimates(self), self.bse_fe
@@ -180,13 +179,13 @@ def coef_table(self: EstimatedModel, ddf: Any = None, *, alpha: float = 0.05) ->
     return pd.DataFrame(columns, index=self.fe_names)
 
 
-def wald_limits(self: EstimatedModel, alpha: float, cols: Sequence[int] | None) -> FloatArray:
+def wald_limits(self: EstimatedGLMM, alpha: float, cols: Sequence[int] | None) -> FloatArray:
     """Wald intervals, (k, 2)."""
-    return wald.wald_interval(self, alpha, cols)
+    return wald.wald_interval(shared(self), alpha, cols)
 
 
 def t_test(
-    self: EstimatedModel, r_matrix: Any, cov_p: FloatArray | None = None, use_t: bool | None = None
+    self: EstimatedGLMM, r_matrix: Any, cov_p: FloatArray | None = None, use_t: bool | None = None
 ) -> ContrastResults:
     """Test linear hypotheses one by one, by the normal distribution.
 
@@ -214,11 +213,11 @@ def t_test(
     """
     if use_t:
         raise ValueError(NO_DDF.format(given="use_t=True"))
-    return LikelihoodModelResults.t_test(self, full_width(self, r_matrix), cov_p=cov_p, use_t=False)
+    return LikelihoodModelResults.t_test(self, full_width(shared(self), r_matrix), cov_p=cov_p, use_t=False)
 
 
 def wald_test(
-    self: EstimatedModel,
+    self: EstimatedGLMM,
     r_matrix: Any,
     cov_p: FloatArray | None = None,
     invcov: FloatArray | None = None,
@@ -257,7 +256,7 @@ def wald_test(
         raise ValueError(NO_DDF.format(given="use_f=True"))
     return LikelihoodModelResults.wald_test(
         self,
-        full_width(self, r_matrix),
+        full_width(shared(self), r_matrix),
         cov_p=cov_p,
         invcov=invcov,
         use_f=False,
@@ -266,7 +265,7 @@ def wald_test(
     )
 
 
-def f_test(self: EstimatedModel, *_: Any, **__: Any) -> ContrastResults:
+def f_test(_self: EstimatedGLMM, *_: Any, **__: Any) -> ContrastResults:
     """Refused: an F test needs a residual variance; use `wald_test`."""
     raise UndefinedError(
         "f_test has no meaning for a generalised model: there is no residual mean square. Use wald_test, or "

@@ -12,8 +12,14 @@ from interlace.formula.bars import expand_bars
 class DescribedModel:
     """A model with a design that can say in words what will be fitted."""
 
-    design: Design
     data: Any
+
+    @property
+    def design(self) -> Design:
+        """The matrices and their labels."""
+        design: Design = self.data.design
+        return design
+
     endog_names: Any
     exog_names: list[str]
     # What is estimated beside fixed effects and covariance parameters.

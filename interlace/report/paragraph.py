@@ -76,7 +76,8 @@ def _effect(name: str, row: pd.Series, level: str, ddf: Ddf) -> str:
 
 def _random(results: EstimatedModel) -> str:
     residual = spreads(results)[-1]
-    return f"Standard deviations were {random_words(results)}, and {significant(residual.value)} for the residual."
+    size = significant(residual.value)
+    return f"Standard deviations were {random_words(results)}, and {size} for the residual."
 
 
 def random_words(results: EstimatedModel) -> str:

@@ -14,7 +14,7 @@ from interlace.errors import DesignError, FormulaError
 from .fits import FORMULAS, cbpp, fitted, table
 
 TICKS = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "x": [0, 1, 2] * 4, "g": list("aaabbbcccddd")}
-FLIPS = {"y": [1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1, 1], "g": list("aaabbbcccddd"), "row": range(12)}
+FLIPS = {"y": [1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0], "g": list("aaabbbcccddd"), "row": range(12)}
 
 
 @pytest.mark.parametrize(

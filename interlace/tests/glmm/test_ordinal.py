@@ -33,7 +33,7 @@ def test_without_variance_it_is_statsmodels(distr):
     with pytest.warns(interlace.errors.SingularFitWarning):
         fit = model.fit()
     other = OrderedModel(data["y"], data[["x"]], distr=distr)
-    reference = other.fit(method="bfgs", disp=0, gtol=1e-10)
+    reference = other.fit(method="bfgs", disp=0, gtol=1e-6)
     assert fit.llf == pytest.approx(reference.llf, abs=1e-6)
     assert fit.params["x"] == pytest.approx(reference.params["x"], abs=1e-4)
     assert fit.bse["x"] == pytest.approx(reference.bse["x"], rel=1e-3)
@@ -79,7 +79,7 @@ def test_probabilities():
 
 
 def test_numbers_are_categories_and_absent_ones_have_no_threshold():
-    data = {"y": [1, 2, 5, 2, 5, 5, 1, 1, 2, 2, 1, 5], "g": list("aaabbbcccddd")}
+    data = {"y": [1, 1, 2, 5, 5, 2, 1, 1, 1, 5, 2, 5], "g": list("aaabbbcccddd")}
     fit = CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", data).fit()
     assert list(fit.params.index) == ["g Var", "1/2", "2/5"]
     words = {**data, "y": pd.Categorical([f"{v}" for v in data["y"]], list("12345"), ordered=True)}
@@ -114,7 +114,7 @@ def test_other_refusals():
         CrossedOrdinal([1, 2], groups=[0, 1])
     with pytest.raises(ValueError, match="distr='cauchit' is not offered"):
         CrossedOrdinal.from_formula("resp ~ 1 + (1 | id)", table("verbagg"), distr="cauchit")
-    with pytest.raises(TypeError, match="does not know the keyword.*family"):
+    with pytest.raises(TypeError, match=r"does not know .* family"):
         CrossedOrdinal.from_formula("resp ~ 1 + (1 | id)", table("verbagg"), family="binomial")
     for call in (
         lambda: fit.fittedvalues,

@@ -28,8 +28,8 @@ def test_anova_of_models_is_the_difference_of_deviances():
 
 
 def test_without_random_effects_the_likelihood_is_the_glms():
-    import statsmodels.formula.api as smf
     import statsmodels.api as sm
+    import statsmodels.formula.api as smf
 
     d = table("cbpp").assign(failures=lambda d: d["size"] - d["incidence"])
     glm = smf.glm("incidence + failures ~ period", d, family=sm.families.Binomial()).fit(tol=1e-12)
