@@ -325,6 +325,14 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         Returns
         -------
         interlace.pls.laplace.Problem
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
+        >>> model.problem().n
+        12
         """
         design = self.design
         return laplace_problem(
@@ -353,6 +361,14 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         float
             ``results.llf`` at ``results.params`` of a fit with ``nagq=1``; minus infinity where a covariance
             matrix is not positive semidefinite.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
+        >>> round(model.loglike([1.0, 0.5]), 3)
+        -24.087
         """
         given, p, design = np.asarray(params, dtype=float), self.k_fe, self.design
         m = sum(term.n_theta for term in design.terms)
@@ -394,7 +410,7 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
             Nodes of adaptive Gauss-Hermite quadrature; more than 1 for a single scalar term only. All
             likelihoods are on one scale, whatever ``nagq``.
         fast : bool, default False
-            glmer's ``nAGQ = 0``.
+            What glmer's ``nAGQ = 0`` is: not built yet, and refused.
         solver : {"auto", "cholmod", "blocked"}, default "auto"
             Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
         **unknown

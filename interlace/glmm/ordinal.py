@@ -89,10 +89,12 @@ class CrossedOrdinal(CrossedGLMM):
             numbers. There is no intercept: the thresholds stand for it.
         data : DataFrame or dict of arrays
             The columns. Never modified.
-        groups, random, re_formula, vc_formula : optional
+        groups, random : str or sequence of str, optional
             Random-effects terms, see :meth:`CrossedGLMM.from_formula`.
         distr : {"logit", "probit"}, default "logit"
             Distribution behind the categories.
+        re_formula, vc_formula : optional
+            MixedLM's spelling of random-effects terms.
         offset, freq_weights, subset, missing, rank, eval_env : optional
             See :meth:`CrossedGLMM.from_formula`.
         **unknown
@@ -279,6 +281,14 @@ class CrossedOrdinalResults(CrossedGLMMResults):
         Returns
         -------
         DataFrame
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ratings = {"y": [0, 0, 1, 2, 2, 1, 0, 0, 0, 2, 1, 2], "g": list("aaabbbcccddd")}
+        >>> fit = interlace.CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", ratings).fit()
+        >>> fit.augment().filter(like=".prob").columns.tolist()
+        ['.prob_0', '.prob_1', '.prob_2']
         """
         found = self.predict(data)
         base = (

@@ -285,7 +285,7 @@ class CrossedGLMMResults(LikelihoodModelResults):
         Returns
         -------
         DataFrame
-            Columns 0 and 1: lower and upper limits. (An array from the unwrapped object for "wald".)
+            Columns 0 and 1: lower and upper limits. An array from the unwrapped object for "wald".
 
         Examples
         --------
