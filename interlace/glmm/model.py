@@ -368,7 +368,7 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
         >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
         >>> round(model.loglike([1.0, 0.5]), 3)
-        -24.087
+        -24.085
         """
         given, p, design = np.asarray(params, dtype=float), self.k_fe, self.design
         m = sum(term.n_theta for term in design.terms)
