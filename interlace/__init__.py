@@ -1,4 +1,4 @@
-"""Linear mixed models with crossed random effects, in the manner of statsmodels."""
+"""Linear and generalised linear mixed models with crossed random effects, in the manner of statsmodels."""
 
 from interlace import datasets
 from interlace.diagnostics import (
@@ -16,17 +16,24 @@ from interlace.diagnostics import (
     mdffits,
     rvc,
 )
-from interlace.inference.comparison import anova
+from interlace.front.fit import anova, fit
+from interlace.glmm.model import CrossedGLMM
+from interlace.glmm.ordinal import CrossedOrdinal, CrossedOrdinalResults
+from interlace.glmm.results import CrossedGLMMResults
 from interlace.lmm.many import fit_many
-from interlace.lmm.model import CrossedLMM, fit
+from interlace.lmm.model import CrossedLMM
 from interlace.lmm.results import CrossedLMMResults
 from interlace.report import summary_table
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CrossedGLMM",
+    "CrossedGLMMResults",
     "CrossedLMM",
     "CrossedLMMResults",
+    "CrossedOrdinal",
+    "CrossedOrdinalResults",
     "__version__",
     "anova",
     "case_delete",

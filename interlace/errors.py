@@ -74,8 +74,16 @@ class InferenceError(InterlaceError, ValueError):
     """A test or an interval was asked for that this fit cannot give."""
 
 
+class UndefinedError(InterlaceError, AttributeError):
+    """A result was asked for that this kind of model does not have."""
+
+
 class SingularFitWarning(ModelWarning):
     """The estimated covariance of the random effects is singular (a variance of 0 or a correlation of 1)."""
+
+
+class LaplaceWarning(ModelWarning):
+    """Quadrature would give estimates that differ clearly from those by Laplace's approximation."""
 
 
 class RankDeficiencyWarning(ModelWarning):

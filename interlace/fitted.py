@@ -17,8 +17,36 @@ Computed = TypeVar("Computed")
 Ddf = Literal["satterthwaite", "kenward-roger", "normal"]
 
 
+class Remembering:
+    """Keeps what was computed from it, and stores it along."""
+
+    def once(self, name: str, compute: Callable[[], Computed]) -> Computed:
+        """What was computed from this record under a name; it is kept, and stored, with the record.
+
+        Parameters
+        ----------
+        name : str
+            What it is.
+        compute : callable
+            Called the first time.
+
+        Returns
+        -------
+        object
+            What ``compute`` returned.
+        """
+        if name not in self._kept:
+            self._kept[name] = compute()
+        kept: Computed = self._kept[name]
+        return kept
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        return {}
+
+
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(Remembering):
     """What every statistic starts from.
 
     Attributes
@@ -52,29 +80,17 @@ class Fitted:
         """The fit to the last digits, for differences of fits."""
         return polished(self.complete)
 
-    def once(self, name: str, compute: Callable[[], Computed]) -> Computed:
-        """What was computed from this record under a name; it is kept, and stored, with the record.
+    def conditional_covariances(self) -> tuple[FloatArray, ...]:
+        """Of the random effects of each grouping factor, in the design's order, (n_levels, K, K)."""
+        return self.once("conditional covariances", self._conditional_covariances)
 
-        Parameters
-        ----------
-        name : str
-            What it is.
-        compute : callable
-            Called the first time.
-
-        Returns
-        -------
-        object
-            What ``compute`` returned.
-        """
-        if name not in self._kept:
-            self._kept[name] = compute()
-        kept: Computed = self._kept[name]
-        return kept
-
-    @cached_property
-    def _kept(self) -> dict[str, Any]:
-        return {}
+    def _conditional_covariances(self) -> tuple[FloatArray, ...]:
+        labels, fit = self.design.schema.term_labels, self.complete
+        # The numerical room sorts the factors by size; where it put a factor is known from the factor's
+        # terms.
+        place = {t.factor: f for t, f in zip(labels, fit.criterion.relcov.term_factor, strict=True)}
+        covariances = fit.condvar_factor()
+        return tuple(covariances[place[f]] for f in range(len(self.design.factor_names)))
 
     def without_criterion(self) -> Fitted:
         """The record to store: the criterion holds a factor that lives in C, and arrays with a row each."""
@@ -159,6 +175,11 @@ def record_of(results: Any) -> Fitted:
     """
     plain = getattr(results, "_results", results)
     record = getattr(plain, "record", None)
+    if record is not None and not isinstance(record, Fitted):
+        raise TypeError(
+            f"this is for linear models, and {type(plain).__name__} is a generalised one; its own methods "
+            "have residuals, simulated residuals and checks"
+        )
     if not isinstance(record, Fitted):
         raise TypeError(
             f"a fitted model was wanted, not {type(results).__name__}; give what interlace.fit or "

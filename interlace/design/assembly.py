@@ -83,6 +83,8 @@ class Parts:
     formula: MixedFormula | None = None
     offsets: tuple[Any, ...] = ()
     positions: IntArray | None = None
+    trials: FloatArray | None = None
+    residual: bool = True
 
 
 def offset_source(offset: Any) -> tuple[Expression | GivenOffset, ...]:
@@ -163,6 +165,7 @@ def assemble(parts: Parts, *, rank: Rank) -> Design:
         offset=parts.offset,
         index=parts.index,
         positions=parts.positions,
+        trials=parts.trials,
     )
     return Design(schema, rows)
 
@@ -195,7 +198,8 @@ def _random_part(
     made = {block.bar.factors: grouping_factor(block.bar.factors, parts.coded) for block in parts.blocks}
     n_levels = [made[block.bar.factors][0].n_levels for block in parts.blocks]
     for block, count in zip(parts.blocks, n_levels, strict=True):
-        _check_identified(block, count, len(parts.y))
+        if parts.residual or len(block.columns) > 1:
+            _check_identified(block, count, len(parts.y))
     blocks = [parts.blocks[i] for i in _lme4_order(n_levels)]
     position = {factors: i for i, factors in enumerate(dict.fromkeys(block.bar.factors for block in blocks))}
     terms = tuple(RandomTerm(position[block.bar.factors], block.Xi) for block in blocks)

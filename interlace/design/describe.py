@@ -14,13 +14,15 @@ from interlace.pls.matrices.structures import unstructured
 from . import Design
 
 
-def describe(design: Design) -> str:
+def describe(design: Design, also: str = "the residual variance") -> str:
     """Text that says what will be fitted.
 
     Parameters
     ----------
     design : Design
         The matrices of the model and their labels.
+    also : str
+        What is estimated beside fixed effects and covariance parameters; may be empty.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def describe(design: Design) -> str:
     lines = [_rows(design), _fixed(design), "Random effects:"]
     lines += [f"  {_term(design, position)}" for position in range(len(design.terms))]
     pairs = [f"  {_pair(design, a, b)}" for a, b in combinations(range(len(design.factors)), 2)]
-    lines += (["Grouping factors:", *pairs] if pairs else []) + [_size(design)]
+    lines += (["Grouping factors:", *pairs] if pairs else []) + [_size(design, also)]
     return "\n".join(lines)
 
 
@@ -87,14 +89,16 @@ def _pair(design: Design, first: int, second: int) -> str:
     return f"{name_a} and {name_b} are partially crossed ({occurring} of {possible} combinations occur)"
 
 
-def _size(design: Design) -> str:
+def _size(design: Design, also: str) -> str:
     q = sum(term.k * design.factors[term.factor].n_levels for term in design.terms)
     n_theta = sum(term.n_theta for term in design.terms)
     p = design.X.shape[1]
-    return (
-        f"To estimate: {_count(p, 'fixed effect')}, {_count(n_theta, 'covariance parameter')}, "
-        f"the residual variance; to predict: {_count(q, 'random effect')}"
-    )
+    estimated = [
+        _count(p, "fixed effect"),
+        _count(n_theta, "covariance parameter"),
+    ]
+    estimated += [also] if also else []
+    return f"To estimate: {', '.join(estimated)}; to predict: {_count(q, 'random effect')}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from .assembly import (
     random_block,
     sum_of,
 )
-from .record import Design
+from .record import Design, LogOf, log_exposure
 
 
 def build_design(
@@ -45,6 +45,10 @@ def build_design(
     missing: Missing = "drop",
     rank: Rank = "drop",
     eval_env: Any = None,
+    exposure: Any = None,
+    trials: Any = None,
+    respond: Callable[[Variable], FloatArray] | None = None,
+    residual: bool = True,
 ) -> Design:
     """Matrices and labels of a model given by a formula.
 
@@ -68,6 +72,13 @@ def build_design(
         What to do with dependent columns of X: the last of each dependent set goes, as in lme4.
     eval_env : patsy.EvalEnvironment or mapping, optional
         Names that are not in the data.
+    exposure, trials : str, Series or array, optional
+        Exposures, whose logarithms add to the offset; trials behind each row.
+    respond : callable, optional
+        Makes numbers of the response's complete rows; by default it must consist of them.
+    residual : bool, default True
+        Whether the rows have a variance of their own, from which a term with an effect per row cannot be
+        told.
 
     Returns
     -------
@@ -100,36 +111,45 @@ def build_design(
 
     sides = [parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars)]
     variables = {code: evaluate(code, columns, env) for code in variables_of(sides)}
-    response = evaluate(parse_response(formula.response), columns, env, numeric=True)
+    response = evaluate(parse_response(formula.response), columns, env, numeric=respond is None)
     offsets = [evaluate(text, columns, env, numeric=True) for text in formula.offsets]
     coded = {name: factorise(column_of(frame, name)) for bar in bars for name in bar.factors}
     for name, column in coded.items():
         warn_of_same_readings(name, column.levels)
     w = row_vector(weights, "weights", columns, whole.index, rows)
     o = row_vector(offset, "offset", columns, whole.index, rows)
+    e = row_vector(exposure, "exposure", columns, whole.index, rows)
+    m = row_vector(trials, "n_trials", columns, whole.index, rows)
 
     evaluated = {v.expression.code: v for v in (*variables.values(), response, *offsets)}
     absent = {code: variable.missing for code, variable in evaluated.items()}
     absent |= {name: column.codes < 0 for name, column in coded.items()}
-    absent |= {what: np.isnan(v) for what, v in (("weights", w), ("offset", o)) if v is not None}
+    given = {"weights": w, "offset": o, "exposure": e, "n_trials": m}
+    absent |= {what: np.isnan(v) for what, v in given.items() if v is not None}
     kept = complete_rows(absent, len(frame), missing)
     n = len(frame) if kept is None else len(kept)
 
     coding, X, blocks = _matrices(bars, sides, {c: v.take(kept) for c, v in variables.items()}, n)
     parts = Parts(
-        y=_numbers(response.take(kept), "response"),
+        y=(respond or _response)(response.take(kept)),
         yname=response.expression.code,
         X=X,
         coding=coding,
         blocks=blocks,
         coded={name: column.take(kept) for name, column in coded.items()},
         weights=_taken(w, kept),
-        offset=sum_of([_taken(o, kept), *(_numbers(v.take(kept), "offset") for v in offsets)]),
+        offset=sum_of([_taken(o, kept), _logs(_taken(e, kept)), *_offsets(offsets, kept)]),
         index=frame.index if kept is None else frame.index[kept],
         n_dropped=len(frame) - n,
         formula=formula,
-        offsets=(*offset_source(offset), *(v.expression for v in offsets)),
+        offsets=(
+            *offset_source(offset),
+            *(LogOf(source) for source in offset_source(exposure)),
+            *(v.expression for v in offsets),
+        ),
         positions=kept if rows is None else rows if kept is None else rows[kept],
+        trials=_taken(m, kept),
+        residual=residual,
     )
     return assemble(parts, rank=rank)
 
@@ -180,6 +200,18 @@ def _numbers(variable: Variable, what: str) -> FloatArray:
     if values.shape[1] != 1:
         raise DesignError(f'the {what} "{code}" has {values.shape[1]} columns; wanted one')
     return np.array(values[:, 0])
+
+
+def _response(variable: Variable) -> FloatArray:
+    return _numbers(variable, "response")
+
+
+def _offsets(offsets: Sequence[Variable], kept: IntArray | None) -> list[FloatArray]:
+    return [_numbers(variable.take(kept), "offset") for variable in offsets]
+
+
+def _logs(exposure: FloatArray | None) -> FloatArray | None:
+    return None if exposure is None else log_exposure(exposure)
 
 
 def _taken(vector: FloatArray | None, rows: IntArray | None) -> FloatArray | None:

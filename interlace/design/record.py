@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, TypedDict
 
+import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError
 from interlace.formula.coding import without_columns
 from interlace.formula.grammar import MixedFormula
-from interlace.formula.variables import Expression
 from interlace.frames.columns import Columns
 from interlace.frames.levels import FactorLabels
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
@@ -28,6 +29,34 @@ class GivenOffset:
             f"offset= was an array, which {columns.n_rows} new rows do not have; to predict for new data fit "
             "with offset= the name of a column, or with offset(column) in the formula"
         )
+
+
+@dataclass(frozen=True)
+class LogOf:
+    """Stands for an ``exposure=``: its logarithm is an offset."""
+
+    source: Callable[[Columns], Any]
+
+    def __call__(self, columns: Columns) -> Any:
+        """The logarithms of new data's exposures."""
+        return log_exposure(np.asarray(self.source(columns), dtype=float))
+
+
+def log_exposure(exposure: FloatArray) -> FloatArray:
+    """Logarithms of exposures, (n,); NaN where one is missing.
+
+    Parameters
+    ----------
+    exposure : ndarray of shape (n,)
+        Positive.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    if not (exposure[~np.isnan(exposure)] > 0).all():
+        raise DesignError("exposure holds numbers that are not positive; its logarithm enters as an offset")
+    return np.log(exposure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +128,7 @@ class Schema:
     formula: MixedFormula | None
     coding: Any
     kept_columns: tuple[int, ...]
-    offsets: tuple[Expression | GivenOffset, ...] = ()
+    offsets: tuple[Callable[[Columns], Any], ...] = ()
 
     @property
     def factor_names(self) -> list[str]:
@@ -139,6 +168,8 @@ class UsedRows:
         Labels of the rows.
     positions : ndarray of int, shape (n,), or None
         Where they stand in the data; None if all rows are used.
+    trials : ndarray of shape (n,) or None
+        Trials behind each row's proportion of successes.
     """
 
     y: FloatArray
@@ -149,10 +180,11 @@ class UsedRows:
     offset: FloatArray | None
     index: pd.Index
     positions: IntArray | None = None
+    trials: FloatArray | None = None
 
     def __post_init__(self) -> None:
         codes, columns = (f.codes for f in self.factors), (t.Xi for t in self.terms)
-        for array in (self.y, self.X, self.weights, self.offset, *codes, *columns):
+        for array in (self.y, self.X, self.weights, self.offset, self.trials, *codes, *columns):
             if array is not None:
                 array.flags.writeable = False
 
@@ -196,6 +228,7 @@ class Design:
     offset = property(attrgetter("rows.offset"))
     index = property(attrgetter("rows.index"))
     positions = property(attrgetter("rows.positions"))
+    trials = property(attrgetter("rows.trials"))
 
     @property
     def rows(self) -> UsedRows:

@@ -32,7 +32,7 @@ KEYWORDS = {
     "control": "solver=, maxiter= and start_params=; the search needs no other settings",
     "start": "start_params=",
     "theta0": "start_params=",
-    "family": "nothing: given the random effects the response is normal",
+    "family": "CrossedGLMM, or family= in interlace.fit; the response of CrossedLMM is normal",
     "na_action": 'missing="drop" or "raise"',
     "contrasts": "C(x, Sum), C(x, Treatment('reference')) in the formula",
     "verbose": "disp=True",

@@ -59,9 +59,7 @@ def t_test(
     """
     hypotheses = _fixed_hypotheses(self, r_matrix, ddf, plain=cov_p is None and use_t is None)
     if hypotheses is None:
-        return LikelihoodModelResults.t_test(
-            self, _full_width(self, r_matrix), cov_p=cov_p, use_t=bool(use_t)
-        )
+        return LikelihoodModelResults.t_test(self, full_width(self, r_matrix), cov_p=cov_p, use_t=bool(use_t))
     contrasts, values, method = hypotheses
     effect = contrasts @ self.fe_params
     se = np.sqrt(np.einsum("rp,pq,rq->r", contrasts, method.covariance, contrasts))
@@ -121,7 +119,7 @@ def wald_test(
     if hypotheses is None or (self.ddf if ddf is None else ddf) == "normal":
         return LikelihoodModelResults.wald_test(
             self,
-            _full_width(self, r_matrix),
+            full_width(self, r_matrix),
             cov_p=cov_p,
             invcov=invcov,
             use_f=bool(use_f),
@@ -170,7 +168,7 @@ def f_test(
     hypotheses = _fixed_hypotheses(self, r_matrix, ddf, plain=plain)
     if hypotheses is None:
         return LikelihoodModelResults.wald_test(
-            self, _full_width(self, r_matrix), cov_p=cov_p, invcov=invcov, use_f=True
+            self, full_width(self, r_matrix), cov_p=cov_p, invcov=invcov, use_f=True
         )
     contrasts, values, method = hypotheses
     test = method.f_test(contrasts, contrasts @ self.fe_params - values)
@@ -240,7 +238,7 @@ def _fixed_hypotheses(
     if not plain and ddf is None:
         return None
     names = self.model.data.param_names
-    contrasts, values = linear_constraints(names, _full_width(self, r_matrix))
+    contrasts, values = linear_constraints(names, full_width(self, r_matrix))
     if contrasts[:, self.k_fe :].any():
         if ddf in (None, "normal"):
             return None
@@ -253,10 +251,10 @@ def _fixed_hypotheses(
     return contrasts[:, : self.k_fe], values, approximation_of(self, ddf)
 
 
-def _full_width(self: EstimatedModel, r_matrix: Any) -> Any:
+def full_width(self: EstimatedModel, r_matrix: Any) -> Any:
     """Pad contrasts of the fixed effects with zeros for the variance parameters."""
     if isinstance(r_matrix, tuple) and len(r_matrix) == 2:
-        return _full_width(self, r_matrix[0]), r_matrix[1]
+        return full_width(self, r_matrix[0]), r_matrix[1]
     if isinstance(r_matrix, (str, dict)) or np.asarray(r_matrix).dtype.kind not in "biuf":
         return r_matrix
     contrasts = np.atleast_2d(np.asarray(r_matrix, dtype=float))

@@ -166,17 +166,35 @@ def without_fixed_terms(design: Design, frame: Any, fit: PLSFit) -> Iterator[tup
     tuple of str and Maximum
         Terms that other terms contain stay, as in R.
     """
+    for name, X in reduced_fixed_parts(design, frame):
+        if X.shape[1] == fit.p:
+            yield name, Maximum.of(fit)
+        else:
+            yield name, _maximum(design, design.factors, design.terms, X, reml=False)
+
+
+def reduced_fixed_parts(design: Design, frame: Any) -> Iterator[tuple[str, FloatArray]]:
+    """The columns of the models that lack one term of the fixed part which no other term contains.
+
+    Parameters
+    ----------
+    design : Design
+        Of the model.
+    frame : table or None
+        The data; needed if columns of X were dropped, which may come back.
+
+    Yields
+    ------
+    tuple of str and ndarray of shape (n, p')
+        The term, and independent columns of the rest.
+    """
     coded, X = _all_columns(design, frame)
     terms = fixed_terms(design)
     for term in terms:
         if any(term.factors < other.factors for other in terms):
             continue
         rest = X[:, [at for at, j in enumerate(coded) if j not in term.coded]]
-        kept = rest[:, list(pls.independent_columns(rest))]
-        if kept.shape[1] == fit.p:
-            yield term.name, Maximum.of(fit)
-        else:
-            yield term.name, _maximum(design, design.factors, design.terms, kept, reml=False)
+        yield term.name, rest[:, list(pls.independent_columns(rest))]
 
 
 def _all_columns(design: Design, frame: Any) -> tuple[Sequence[int], FloatArray]:
@@ -220,6 +238,31 @@ def without_random_terms(design: Design, fit: PLSFit, *, reduce: bool) -> Iterat
     ------
     tuple of str and Maximum
     """
+    for name, factors, terms in reduced_random_parts(design, reduce=reduce):
+        if terms:
+            yield name, _maximum(design, factors, terms, design.X, reml=fit.reml)
+        else:  # what is left is a linear model: the criterion at zero variances
+            deviance = fit.criterion(np.zeros(len(fit.theta)))
+            yield name, Maximum(float(deviance), fit.p + 1, fit.n)
+
+
+def reduced_random_parts(
+    design: Design, *, reduce: bool
+) -> Iterator[tuple[str, Sequence[GroupingFactor], Sequence[RandomTerm]]]:
+    """Factors and terms of the models that lack one random-effects term, or one variable of it.
+
+    Parameters
+    ----------
+    design : Design
+        Of the model.
+    reduce : bool
+        From a term such as ``(1 + x | g)`` take ``x`` rather than the whole term.
+
+    Yields
+    ------
+    tuple of str, sequence of GroupingFactor and sequence of RandomTerm
+        What is left out, and the rest: nothing for the last term.
+    """
     _check_rows(design)
     for at, labels in enumerate(design.term_labels):
         bar = f"({labels.lhs} | {design.factor_labels[labels.factor].name})"
@@ -227,10 +270,9 @@ def without_random_terms(design: Design, fit: PLSFit, *, reduce: bool) -> Iterat
         for name, columns in parts.items():
             kept = [j for j in range(len(labels.columns)) if j not in columns]
             reduced = replace(design.terms[at], Xi=design.terms[at].Xi[:, kept])
-            terms = [*design.terms[:at], reduced, *design.terms[at + 1 :]]
-            yield f"{name} in {bar}", _maximum(design, design.factors, terms, design.X, reml=fit.reml)
+            yield f"{name} in {bar}", design.factors, (*design.terms[:at], reduced, *design.terms[at + 1 :])
         if not parts:
-            yield bar, _without_term(design, fit, at)
+            yield bar, *_without_term(design, at)
 
 
 def _removable(labels: TermLabels) -> dict[str, range]:
@@ -247,15 +289,10 @@ def _removable(labels: TermLabels) -> dict[str, range]:
     return {slices[names][0]: slices[names][1] for names in top}
 
 
-def _without_term(design: Design, fit: PLSFit, at: int) -> Maximum:
+def _without_term(design: Design, at: int) -> tuple[Sequence[GroupingFactor], Sequence[RandomTerm]]:
     terms = [*design.terms[:at], *design.terms[at + 1 :]]
-    if not terms:  # what is left is a linear model: the criterion at zero variances
-        deviance = fit.criterion(np.zeros(len(fit.theta)))
-        return Maximum(float(deviance), fit.p + 1, fit.n)
     used = sorted({term.factor for term in terms})
-    factors = [design.factors[f] for f in used]
-    renumbered = [replace(term, factor=used.index(term.factor)) for term in terms]
-    return _maximum(design, factors, renumbered, design.X, reml=fit.reml)
+    return [design.factors[f] for f in used], [replace(t, factor=used.index(t.factor)) for t in terms]
 
 
 __all__ = [
@@ -264,6 +301,8 @@ __all__ = [
     "check_comparable",
     "comparison_table",
     "deletion_table",
+    "reduced_fixed_parts",
+    "reduced_random_parts",
     "without_fixed_terms",
     "without_random_terms",
 ]

@@ -15,10 +15,11 @@ from interlace.errors import FormulaError, MissingValuesError
 from interlace.formula.coding import parse_response
 from interlace.formula.variables import as_environment, environment_above, evaluate
 from interlace.frames.columns import Columns, as_frame
+from interlace.modelling.options import check_choice
 from interlace.resampling import responses_of
 from interlace.resampling.refit import fits
 
-from .model import CrossedLMM, check_choice
+from .model import CrossedLMM
 
 # Numbers of responses held at a time as one matrix.
 HELD = 4_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -17,20 +17,21 @@ from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.assembly import Rank
-from interlace.design.describe import describe
 from interlace.errors import DesignError, InferenceError, SingularFitWarning
-from interlace.formula.bars import bars_from_statsmodels, expand_bars
+from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
-from interlace.formula.spelling import check_method, keyword_advice
+from interlace.formula.spelling import check_method
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
 from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
 from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
+from interlace.modelling.data import DesignData
+from interlace.modelling.described import DescribedModel
+from interlace.modelling.options import check_choice, printer, refuse_unknown
 from interlace.pls.factor.solvers import Solver
 
-from .data import DesignData
 from .marginal import MarginalModel
 from .results import CrossedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
@@ -55,7 +56,7 @@ class Recipe:
     rank: Rank = "drop"
 
 
-class CrossedLMM(MarginalModel):
+class CrossedLMM(MarginalModel, DescribedModel):
     """Linear mixed model with crossed, nested or partially crossed random effects.
 
     Parameters
@@ -112,7 +113,7 @@ class CrossedLMM(MarginalModel):
         rank: Rank = "drop",
         **unknown: object,
     ) -> None:
-        _refuse_unknown("CrossedLMM", unknown)
+        refuse_unknown("CrossedLMM", unknown)
         design = design_from_arrays(
             endog,
             exog,
@@ -189,7 +190,7 @@ class CrossedLMM(MarginalModel):
         >>> interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep)
         <CrossedLMM: Reaction ~ Days + (Days | Subject); 180 rows>
         """
-        _refuse_unknown("CrossedLMM.from_formula", unknown)
+        refuse_unknown("CrossedLMM.from_formula", unknown)
         parsed = parse_formula(formula)
         if re_formula is not None or vc_formula is not None:
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
@@ -230,74 +231,6 @@ class CrossedLMM(MarginalModel):
 
     def __repr__(self) -> str:
         return f"<CrossedLMM: {self.formula_text}; {self.nobs} rows>"
-
-    @property
-    def formula_text(self) -> str:
-        """The formula with its random-effects terms, or the names of the columns."""
-        text = (
-            getattr(self, "formula", None)
-            or f"{self.endog_names} on {', '.join(self.exog_names) or 'nothing'}"
-        )
-        return " + ".join([text, *self._unwritten_bars()])
-
-    def _unwritten_bars(self) -> list[str]:
-        """Terms that ``groups=`` and ``random=`` brought, not the formula."""
-        raw = self.design.formula.random if self.design.formula else ()
-        written = {str(bar) for bar in expand_bars(raw)}
-        return [bar for bar in self._bars() if bar not in written]
-
-    def _bars(self) -> list[str]:
-        names = [labels.name for labels in self.design.factor_labels]
-        return [f"({labels.lhs} | {names[labels.factor]})" for labels in self.design.term_labels]
-
-    def describe(self) -> str:
-        """Say in words what will be fitted: terms, levels, crossed or nested, sizes.
-
-        Returns
-        -------
-        str
-            A few lines to print.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> pastes = interlace.datasets.load_pastes()
-        >>> print(interlace.CrossedLMM.from_formula("strength ~ 1 + (1 | batch/cask)", pastes).describe())
-        Response: strength, 60 rows
-        Fixed effects: Intercept
-        Random effects:
-          batch:cask: an intercept for each of 30 levels (2 rows each)
-          batch: an intercept for each of 10 levels (6 rows each)
-        Grouping factors:
-          batch:cask is nested in batch
-        To estimate: 1 fixed effect, 2 covariance parameters, the residual variance; to predict: 40 random
-        effects
-        """
-        return describe(self.design)
-
-    def term_columns(self) -> dict[str, list[int]]:
-        """Columns of ``exog`` that belong to each term of the formula.
-
-        Returns
-        -------
-        dict of str to list of int
-            In the model's order; without a formula every column is a term of its own.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> pastes = interlace.datasets.load_pastes()
-        >>> model = interlace.CrossedLMM.from_formula("strength ~ cask + (1 | batch)", pastes)
-        >>> model.term_columns()
-        {'Intercept': [0], 'cask': [1, 2]}
-        """
-        position = {name: j for j, name in enumerate(self.exog_names)}
-        columns = self.data.design_info.column_names
-        slices = self.data.design_info.term_name_slices
-        kept = {
-            term: [position[name] for name in columns[s] if name in position] for term, s in slices.items()
-        }
-        return {term: positions for term, positions in kept.items() if positions}
 
     # ---- Fitting --------------------------------------------------------------------------------
 
@@ -364,7 +297,7 @@ class CrossedLMM(MarginalModel):
         >>> result.fe_params.round(3).to_dict()
         {'Intercept': 251.405, 'Days': 10.467}
         """
-        _refuse_unknown("fit", unknown)
+        refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
         check_method(method)
         check_choice("ddf", ddf, APPROXIMATIONS)
@@ -379,7 +312,7 @@ class CrossedLMM(MarginalModel):
             start=self._start(start_params),
             solver=solver,
             maxiter=MAXITER if maxiter is None else int(maxiter),
-            callback=_printer() if disp else None,
+            callback=printer() if disp else None,
         )
         results = CrossedLMMResults(self, pls_fit, full_output=full_output)
         results.ddf = ddf
@@ -532,7 +465,7 @@ def fit(
     check_choice("method", method, ("REML", "ML"))
     for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
     above = one_frame_deeper(eval_env)
-    _refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
+    refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
     model = CrossedLMM.from_formula(formula, data, groups=groups, random=random, eval_env=above, **options)
     return model.fit(reml=method == "REML", **for_fit)
 
@@ -544,37 +477,8 @@ FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "m
 def _known(changes: dict[str, Any]) -> dict[str, Any]:
     """Changes to a recipe; anything else is refused."""
     offered = [field.name for field in fields(Recipe)]
-    _refuse_unknown("update", {name: None for name in changes if name not in offered})
+    refuse_unknown("update", {name: None for name in changes if name not in offered})
     return changes
-
-
-def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
-    if unknown:
-        names = ", ".join(sorted(unknown))
-        advice = keyword_advice(unknown) or "see its documentation for those it does"
-        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
-
-
-def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
-    """Refuse a value that a keyword does not offer."""
-    if given not in choices:
-        offered = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{keyword}={given!r} is not offered; give {offered}")
-
-
-def _printer() -> Callable[[Any], None]:
-    """Make a callback that prints one line per iteration."""
-    count = 0
-
-    def show(iteration: Any) -> None:
-        nonlocal count
-        print(
-            f"iteration {count:3d}: -2 log-likelihood {iteration.objective:.6f}, "
-            f"gradient {iteration.gradient_norm:.1e}, still to gain {iteration.expected_decrease:.1e}"
-        )
-        count += 1
-
-    return show
 
 
 def _warn(results: CrossedLMMResults) -> None:

@@ -11,7 +11,7 @@ from scipy import linalg
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.fitted import EstimatedModel, Fitted
+from interlace.fitted import EstimatedModel
 from interlace.inference import columns_in_null
 from interlace.names import INTERCEPT, merged_columns
 
@@ -195,7 +195,7 @@ def _combination(columns: Sequence[str], Sigma: FloatArray, direction: FloatArra
 
 def random_effects(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFrame]:
     """Conditional modes: factor to Series (intercepts only) or DataFrame (one column per effect)."""
-    design, b = self.record.design, self.pls_fit.b
+    design, b = self.record.design, self.record.fit.b
     return {
         labels.name: by_level(design, f, np.hstack(of_factor(design, f, b)))
         for f, labels in enumerate(design.factor_labels)
@@ -239,16 +239,7 @@ def conditional_covariances(results: EstimatedModel) -> tuple[FloatArray, ...]:
     -------
     tuple of ndarray of shape (n_levels, K, K)
     """
-    return results.record.once("conditional covariances", lambda: _by_factor(results.record))
-
-
-def _by_factor(fitted: Fitted) -> tuple[FloatArray, ...]:
-    schema, fit = fitted.design.schema, fitted.complete
-    # The numerical room sorts the factors by size; where it put a factor is known from the factor's
-    # terms.
-    place = {t.factor: f for t, f in zip(schema.term_labels, fit.criterion.relcov.term_factor, strict=True)}
-    covariances = fit.condvar_factor()
-    return tuple(covariances[place[f]] for f in range(len(schema.factor_labels)))
+    return results.record.conditional_covariances()
 
 
 def random_effects_by_group(self: EstimatedModel, factor: str | None = None) -> dict[Any, pd.Series]:
@@ -309,4 +300,4 @@ def variance_components(self: EstimatedModel) -> dict[str, float | pd.DataFrame]
 
 def singular_directions(self: EstimatedModel) -> tuple[str, ...]:
     """In words, the term and the direction of every zero variance."""
-    return singular_sentences(self.record.design, self.term_covariances, self.pls_fit.singular)
+    return singular_sentences(self.record.design, self.term_covariances, self.record.fit.singular)

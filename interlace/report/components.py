@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interlace.fitted import EstimatedModel
+from interlace.fitted import EstimatedModel, Fitted
 from interlace.inference import correlations
 from interlace.pls.matrices.structures import unstructured
 
@@ -41,7 +41,7 @@ class Spread:
 
 
 def spreads(results: EstimatedModel) -> list[Spread]:
-    """Standard deviations and correlations term by term, the residual last.
+    """Standard deviations and correlations term by term, the residual of a linear model last.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def spreads(results: EstimatedModel) -> list[Spread]:
     for labels, covariance in zip(design.term_labels, results.term_covariances, strict=True):
         factor = design.factor_labels[labels.factor].name
         found += _of_term(factor, labels.columns, np.asarray(covariance))
-    return [*found, Spread("", (), results.sigma)]
+    # Only a linear model has a residual.
+    return [*found, Spread("", (), results.sigma)] if isinstance(results.record, Fitted) else found
 
 
 def _of_term(factor: str, columns: tuple[str, ...], covariance: np.ndarray) -> list[Spread]:
@@ -92,4 +93,6 @@ def explained(results: EstimatedModel) -> tuple[float, float] | None:
 
 def criterion_name(results: EstimatedModel) -> str:
     """Name of what was minimised: minus twice the log-likelihood."""
+    if not isinstance(results.record, Fitted):
+        return "-2 log-likelihood"
     return "REML criterion" if results.reml else "Deviance"

@@ -47,7 +47,7 @@ def report(self: EstimatedModel, *, ddf: Ddf | None = None, alpha: float = 0.05)
 
 
 def _model(results: EstimatedModel) -> str:
-    levels = _listed([f"{count:d} levels of {name}" for name, count in results.ngroups.items()])
+    levels = listed([f"{count:d} levels of {name}" for name, count in results.ngroups.items()])
     dropped = f" ({results.n_dropped:d} more had missing values)" if results.n_dropped else ""
     return (
         f"A linear mixed model of {results.model.endog_names} was fitted by {LIKELIHOODS[results.method]} "
@@ -75,16 +75,21 @@ def _effect(name: str, row: pd.Series, level: str, ddf: Ddf) -> str:
 
 
 def _random(results: EstimatedModel) -> str:
-    *found, residual = spreads(results)
+    residual = spreads(results)[-1]
+    size = significant(residual.value)
+    return f"Standard deviations were {random_words(results)}, and {size} for the residual."
+
+
+def random_words(results: EstimatedModel) -> str:
+    """Standard deviations and correlations of the random effects, without the residual."""
     said = []
-    for spread in found:
+    for spread in spreads(results):
         if len(spread.effects) == 1:
             said.append(f"{significant(spread.value)} for {spread.effects[0]} by {spread.factor}")
-        else:
+        elif len(spread.effects) == 2:
             value = share(spread.value) or "undefined"
             said.append(f"(correlation of {spread.effects[0]} and {spread.effects[1]} {value})")
-    joined = ", ".join(said).replace(", (", " (")
-    return f"Standard deviations were {joined}, and {significant(residual.value)} for the residual."
+    return ", ".join(said).replace(", (", " (")
 
 
 def _explained(results: EstimatedModel) -> str:
@@ -99,5 +104,6 @@ def _explained(results: EstimatedModel) -> str:
     )
 
 
-def _listed(words: list[str]) -> str:
+def listed(words: list[str]) -> str:
+    """Words with commas, and "and" before the last."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

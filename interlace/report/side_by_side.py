@@ -104,10 +104,10 @@ def summary_table(
 
 
 def _checked(results: Sequence[EstimatedModel] | EstimatedModel) -> list[EstimatedModel]:
-    fits: list[Any] = [results] if hasattr(results, "pls_fit") else list(results)
+    fits: list[Any] = [results] if hasattr(results, "record") else list(results)
     if not fits:
         raise ValueError("there is no fit to tabulate; give a list of results, summary_table([m1, m2])")
-    strangers = [type(fit).__name__ for fit in fits if not hasattr(fit, "pls_fit")]
+    strangers = [type(fit).__name__ for fit in fits if not hasattr(fit, "record")]
     if strangers:
         raise ValueError(f"summary_table tabulates results of CrossedLMM.fit(); a {strangers[0]} was given")
     return fits

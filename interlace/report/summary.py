@@ -88,13 +88,13 @@ def summary(
     Days        10.467    1.546  17.0   6.771
     """
     ddf = self.ddf if ddf is None else ddf
-    names = _named("xname_fe", xname_fe, self.fe_names) + _named("xname_re", xname_re, self.variance_names)
+    names = renamed("xname_fe", xname_fe, self.fe_names) + renamed("xname_re", xname_re, self.variance_names)
     summary = AlignedSummary()
     summary.add_title(TITLE if title is None else title)
-    summary.add_dict(_header(self, yname))
+    summary.add_dict(halves(*_header(self, yname)))
     if len(self.ngroups) > 1:
         summary.add_df(groups_table(self), align="r")
-    summary.add_df(_formatted(coefficient_table(self, alpha=alpha, ddf=ddf), names), align="r")
+    summary.add_df(as_text(coefficient_table(self, alpha=alpha, ddf=ddf), names), align="r")
     correlation = correlation_table(self)
     if len(correlation):
         summary.add_df(correlation.map("{:.3f}".format), align="r")
@@ -103,7 +103,8 @@ def summary(
     return summary
 
 
-def _named(keyword: str, given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
+def renamed(keyword: str, given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
+    """Names that the caller gave, or the default; refused if there are not as many."""
     if given is None:
         return list(default)
     if len(given) != len(default):
@@ -113,9 +114,9 @@ def _named(keyword: str, given: Sequence[str] | None, default: Sequence[str]) ->
     return list(given)
 
 
-def _header(results: EstimatedModel, yname: str | None) -> dict[str, str]:
-    """Left and right half of the header; statsmodels splits the entries in the middle."""
-    left = {"Model:": "CrossedLMM", "No. Observations:": f"{results.nobs:d}", **_group_lines(results)}
+def _header(results: EstimatedModel, yname: str | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Left and right half of the header."""
+    left = {"Model:": "CrossedLMM", "No. Observations:": f"{results.nobs:d}", **group_lines(results)}
     if results.n_dropped:
         left["Dropped rows:"] = f"{results.n_dropped:d}"
     right = {
@@ -125,6 +126,12 @@ def _header(results: EstimatedModel, yname: str | None) -> dict[str, str]:
         "Log-Likelihood:": f"{results.llf:.4f}",
         "Converged:": "Yes" if results.converged else "No",
     }
+    return left, right
+
+
+def halves(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
+    """Two halves of a header as statsmodels wants them: it splits the entries in the middle."""
+    left, right = dict(left), dict(right)
     # The shorter half is filled up, so that the split falls between the two.
     for number in range(len(left) - len(right)):
         right[" " * (number + 1)] = ""
@@ -133,7 +140,8 @@ def _header(results: EstimatedModel, yname: str | None) -> dict[str, str]:
     return left | right
 
 
-def _group_lines(results: EstimatedModel) -> dict[str, str]:
+def group_lines(results: EstimatedModel) -> dict[str, str]:
+    """Numbers of groups, and their sizes if there is one factor."""
     if len(results.ngroups) > 1:
         return {"No. Groups:": " + ".join(str(count) for count in results.ngroups)}
     sizes = results.group_sizes.iloc[0]
@@ -207,7 +215,8 @@ def coefficient_table(
     return (table.drop(columns="df") if ddf == "normal" else table).rename(columns=names)
 
 
-def _formatted(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def as_text(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Numbers with three decimals under the names given."""
     texts = table.map(lambda number: f"{number:.3f}" if np.isfinite(number) else "")
     if "df" in table:
         texts["df"] = [f"{number:.1f}" if np.isfinite(number) else "" for number in table["df"]]

@@ -55,7 +55,7 @@ def tidy(
     5  ran_pars  Residual       sd__Observation    25.592
     """
     fixed = self.coef_table(alpha=alpha)
-    described = _random_rows(self.record.design)
+    described = [*random_rows(self.record.design), ("Residual", "sd__Observation")]
     values = parameter_values(self.pls_fit)[: len(described)]
     frame = pd.DataFrame(
         [("fixed", "", name) for name in fixed.index] + [("ran_pars", *pair) for pair in described],
@@ -83,7 +83,7 @@ def _limits(
     return np.vstack([found[first_fixed:], found[:first_fixed]])
 
 
-def _random_rows(design: Design) -> list[tuple[str, str]]:
+def random_rows(design: Design) -> list[tuple[str, str]]:
     """Group and term of every standard deviation and correlation, in broom.mixed's spelling."""
     rows = []
     for labels in design.term_labels:
@@ -91,7 +91,7 @@ def _random_rows(design: Design) -> list[tuple[str, str]]:
         structure = unstructured(len(columns))
         for i, j in zip(structure.rows, structure.columns, strict=True):
             rows.append((group, f"sd__{columns[j]}" if i == j else f"cor__{columns[j]}.{columns[i]}"))
-    return [*rows, ("Residual", "sd__Observation")]
+    return rows
 
 
 def glance(self: EstimatedModel) -> pd.DataFrame:
@@ -155,7 +155,7 @@ def augment(self: EstimatedModel, data: Any = None) -> pd.DataFrame:
     hat = leverage(self)["overall"].to_numpy()
     root = 1.0 if design.weights is None else np.sqrt(design.weights)
     pearson = self.resid * root / (1.0 - hat)
-    return _data_of_rows(self, design).assign(
+    return data_of_rows(self, design).assign(
         **{
             ".fitted": self.fittedvalues,
             ".resid": self.resid,
@@ -166,7 +166,7 @@ def augment(self: EstimatedModel, data: Any = None) -> pd.DataFrame:
     )
 
 
-def _data_of_rows(results: EstimatedModel, design: Design) -> pd.DataFrame:
+def data_of_rows(results: EstimatedModel, design: Design) -> pd.DataFrame:
     """The columns that the model uses, as they entered it."""
     columns: dict[str, Any] = {design.yname: design.y}
     columns |= {name: design.X[:, j] for j, name in enumerate(design.xnames) if name != "Intercept"}

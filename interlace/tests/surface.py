@@ -48,6 +48,21 @@ def _fitted() -> dict[str, Any]:
         "bootstrap": fit.bootstrap(2, rng=1, progress=False),
         "prediction": fit.get_prediction(),
         "deletion": interlace.case_delete(fit, "Subject", progress=False),
+        **_generalised(),
+    }
+
+
+def _generalised() -> dict[str, Any]:
+    """The same for counts and ordered categories."""
+    data = {"y": [0, 0, 1, 2, 2, 1, 0, 0, 0, 2, 1, 2], "g": list("aaabbbcccddd")}
+    counts = interlace.fit("y ~ 1 + (1 | g)", data, family="poisson")
+    ordered = interlace.CrossedOrdinal.from_formula("y ~ 1 + (1 | g)", data).fit()
+    return {
+        "generalised model": counts.model,
+        "generalised results": counts._results,
+        "generalised prediction": counts.get_prediction(),
+        "simulated residuals": counts.simulated_residuals(9, rng=1),
+        "ordinal results": ordered._results,
     }
 
 

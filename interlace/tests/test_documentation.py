@@ -27,6 +27,9 @@ PLUMBING = {
     *(f"CrossedLMM.{name}" for name in ("present_design", "results_of", "updated", "with_design")),
     *(f"CrossedLMM.{name}" for name in ("with_response", "without_frame", "without_rows")),
     *(f"CrossedLMMResults.{name}" for name in ("fit_with_criterion", "record", "responses")),
+    *(f"CrossedGLMMResults.{name}" for name in ("f_test", "get_robustcov_results")),  # refused
+    *(f"CrossedGLMM.{name}" for name in ("results_of", "with_counts", "with_rows", "without_rows")),
+    *(f"CrossedGLMM.{name}" for name in ("describe", "term_columns", "formula_text", "design")),
 }
 
 
@@ -69,7 +72,8 @@ def public_members(cls):
 def public_names():
     yield from (name for name in interlace.__all__ if name not in ("__version__", "datasets"))
     yield from interlace.datasets.__all__
-    for cls in (interlace.CrossedLMM, interlace.CrossedLMMResults):
+    pairs = (interlace.CrossedLMM, interlace.CrossedLMMResults, interlace.CrossedGLMM)
+    for cls in (*pairs, interlace.CrossedGLMMResults):
         # Plain class attributes (defaults such as ``ddf``) are described with the class.
         documented = (name for name, member in public_members(cls) if getattr(member, "__doc__", None))
         plain = {name for name, member in public_members(cls) if isinstance(member, str | int | float)}

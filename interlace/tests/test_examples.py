@@ -25,6 +25,8 @@ EXPECTED = {
     "influence_report.py": ["1.942", "Without sample F", "plot:"],
     # lme4's profile of the intercepts' standard deviation begins at 14.38
     "parallel_bootstrap.py": ["500 replicates of 6 statistics; 0 failed", "14.38"],
+    "accuracy.py": ["put in: 0.50", "condition[T.hard]", "averaged over both"],
+    "counts.py": ["put in: 1.65", "effect per visit", "times as much"],
     "item_scores.py": ["put in", "fully crossed (3600 combinations)", "Reliability"],
 }
 

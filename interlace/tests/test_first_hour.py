@@ -206,10 +206,10 @@ MISTAKES = [
         "in interlace.fit, reml=True or False in CrossedLMM.fit",
     ),
     (
-        'fit("Reaction ~ Days + (1 | Subject)", S, family="binomial")',
+        'CrossedLMM.from_formula("Reaction ~ Days + (1 | Subject)", S, family="binomial")',
         "TypeError",
-        "interlace.fit does not know the keyword(s) family; leave family= out: given the random "
-        "effects the response is normal",
+        "CrossedLMM.from_formula does not know the keyword(s) family; for family= write CrossedGLMM, or "
+        "family= in interlace.fit; the response of CrossedLMM is normal",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, control={"optimizer": "bobyqa"})',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -30,10 +30,20 @@ class DesignData(PandasData):
         The formula as the user wrote it, bars included.
     frame : object
         The data the formula was evaluated in, kept as a reference.
+    more_names : sequence of str
+        Names of the parameters after those of the variances.
     """
 
-    def __init__(self, design: Design, *, formula: str | None = None, frame: object = None) -> None:
+    def __init__(
+        self,
+        design: Design,
+        *,
+        formula: str | None = None,
+        frame: object = None,
+        more_names: Sequence[str] = (),
+    ) -> None:
         self.design = design
+        self.more_names = tuple(more_names)
         self.formula = formula
         self.frame = frame
         self.endog: FloatArray | None = design.y
@@ -60,8 +70,8 @@ class DesignData(PandasData):
 
     @property
     def param_names(self) -> list[str]:
-        """Names of the fixed effects, then of the variance parameters."""
-        return [*self.xnames, *self.variance_names]
+        """Names of the fixed effects, of the variance parameters, and of what a family adds."""
+        return [*self.xnames, *self.variance_names, *self.more_names]
 
     @property
     def cov_names(self) -> list[str]:

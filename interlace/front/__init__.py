@@ -1,0 +1,1 @@
+"""One call for every model: what is fitted follows from the family."""

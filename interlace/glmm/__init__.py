@@ -1,0 +1,1 @@
+"""Generalised linear mixed models as users hold them: models, results and what these can be asked."""

@@ -1,0 +1,575 @@
+"""The model as statsmodels spells it: a constructor, ``from_formula``, ``fit``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from statsmodels.base.model import LikelihoodModel
+from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
+
+from interlace.arrays import BoolArray, FloatArray
+from interlace.design import Design, build_design
+from interlace.errors import DesignError, LaplaceWarning, SingularFitWarning, callers_level
+from interlace.family import Family
+from interlace.formula.bars import bars_from_statsmodels
+from interlace.formula.grammar import parse_formula
+from interlace.formula.variables import environment_above
+from interlace.frames.columns import as_frame
+from interlace.inference import column_major, relative_factors
+from interlace.modelling.data import DesignData
+from interlace.modelling.described import DescribedModel
+from interlace.modelling.options import check_choice, printer, refuse_unknown
+from interlace.pls.laplace import LaplaceFit, Problem, fit_laplace, laplace_problem
+
+from .arrays import arrays_design
+from .family import FamilyLike, family_of
+from .response import Response, checked_rows, counts_of, has_own_variance, read_response
+from .results import CrossedGLMMResults
+from .wrapper import CrossedGLMMResultsWrapper
+
+Missing: TypeAlias = Literal["drop", "raise", "none"]
+Rank: TypeAlias = Literal["drop", "error"]
+Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
+
+MAXITER = 200
+
+REFUSED = {
+    "weights": (
+        "weights= could mean several things here: give n_trials= for the trials behind proportions, "
+        "freq_weights= for how often a row occurs, or exposure= for amounts that counts are relative to"
+    ),
+    "var_weights": (
+        "var_weights= divide a dispersion that generalised mixed models with a likelihood do not have; give "
+        "n_trials= for the trials behind proportions, or freq_weights= for how often a row occurs"
+    ),
+    "reml": (
+        "reml= has no meaning for a generalised model: there is no residual likelihood. Fits are by maximum "
+        "likelihood; leave it out"
+    ),
+    "ddf": (
+        "ddf= has no meaning for a generalised model: no residual variance is estimated that degrees of "
+        "freedom would belong to. Tests are z tests; for small samples use anova(), or "
+        'conf_int(method="profile" or "bootstrap")'
+    ),
+}
+
+
+class CrossedGLMM(LikelihoodModel, DescribedModel):
+    """Generalised linear mixed model with crossed, nested or partially crossed random effects.
+
+    Parameters
+    ----------
+    endog : array_like of shape (n,) or (n, 2)
+        Response; successes and failures for a binomial family.
+    exog : array_like of shape (n, p), optional
+        Fixed-effects model matrix, taken as it is: add a constant yourself.
+    groups : array_like, Series, DataFrame or dict
+        Grouping factors, one per column. Each gets a random intercept, or the columns of ``exog_re``.
+    random : str or sequence of str, optional
+        Random-effects terms as lme4 writes them, such as ``"(1 + x | g)"``.
+    exog_re : array_like of shape (n, k), optional
+        Columns with random coefficients; those of every grouping factor are correlated.
+    family : statsmodels family or str
+        ``sm.families.Binomial()`` (links logit, probit, cloglog), Poisson, NegativeBinomial (its size is
+        estimated), Gamma and Gaussian (link log); or ``"binomial"``, ``"binomial(probit)"``, ``"poisson"``,
+        ``"negativebinomial"``, ``"gamma"``, ``"gaussian(log)"``. Strings without a link have the link log,
+        or logit for binomial.
+    offset : array_like of shape (n,), optional
+        Known part of the linear predictor.
+    exposure : array_like of shape (n,), optional
+        Its logarithm is added to the offset; with the link log only.
+    n_trials : array_like of shape (n,), optional
+        Trials behind each row, where ``endog`` holds proportions.
+    freq_weights : array_like of shape (n,), optional
+        How often each row occurs.
+    rank : {"drop", "error"}, default "drop"
+        What to do about linearly dependent columns of ``exog``.
+    **unknown
+        Refused with a TypeError.
+
+    See Also
+    --------
+    CrossedGLMM.from_formula : The same from a formula and a data frame.
+    interlace.fit : Formula, data and estimates in one call.
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1); Tierney & Kadane (1986),
+    Journal of the American Statistical Association 81.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+    >>> model = interlace.CrossedGLMM(ticks["y"], groups={"g": ticks["g"]}, family="poisson")
+    >>> round(float(model.fit().params["const"]), 4)
+    1.0117
+    """
+
+    def __init__(
+        self,
+        endog: ArrayLike,
+        exog: ArrayLike | None = None,
+        groups: Any = None,
+        random: str | Sequence[str] | None = None,
+        exog_re: ArrayLike | None = None,
+        family: FamilyLike = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        n_trials: ArrayLike | None = None,
+        freq_weights: ArrayLike | None = None,
+        rank: Rank = "drop",
+        **unknown: object,
+    ) -> None:
+        refuse("CrossedGLMM", unknown)
+        chosen = wanted_family(family)
+        check_exposure(exposure, chosen)
+        design = arrays_design(
+            endog,
+            exog,
+            chosen,
+            groups=groups,
+            random=random,
+            exog_re=exog_re,
+            offset=offset,
+            exposure=exposure,
+            n_trials=n_trials,
+            freq_weights=freq_weights,
+            rank=rank,
+        )
+        self._adopt(design, chosen)
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: Any,
+        groups: Any = None,
+        random: str | Sequence[str] | None = None,
+        *,
+        family: FamilyLike = None,
+        re_formula: str | None = None,
+        vc_formula: Mapping[str, str] | None = None,
+        offset: Any = None,
+        exposure: Any = None,
+        n_trials: Any = None,
+        freq_weights: Any = None,
+        subset: Any = None,
+        missing: Missing = "drop",
+        rank: Rank = "drop",
+        eval_env: Any = 0,
+        **unknown: object,
+    ) -> Self:
+        """Model from a formula and a data frame.
+
+        Parameters
+        ----------
+        formula : str
+            ``"y ~ x + (1 + x | g)"``. A binomial response is 0/1 or boolean, ``successes + failures ~`` as in
+            statsmodels (``cbind(y, n - y) ~`` as in R), or a proportion with ``n_trials``.
+        data : DataFrame or dict of arrays
+            The columns; polars and pyarrow tables too. Never modified.
+        groups : str or sequence of str, optional
+            Grouping factors with a random intercept each; ``"a/b"`` and ``"a:b"`` as in lme4.
+        random : str or sequence of str, optional
+            Random-effects terms, ``"(1 + x | g)"``. For counts a term may have an effect per row.
+        family : statsmodels family or str
+            See the class.
+        re_formula, vc_formula : optional
+            MixedLM's spelling, translated where a term means the same and refused where none does.
+        offset, exposure, n_trials, freq_weights : str or array_like, optional
+            Column name or values, see the class. Those that are columns are looked up in new data too.
+        subset : array_like, optional
+            Rows to use: booleans or index labels.
+        missing : {"drop", "raise", "none"}, default "drop"
+            Rows with missing values in any column used are dropped, or refused.
+        rank : {"drop", "error"}, default "drop"
+            Linearly dependent columns of the fixed part are dropped with a warning, or refused.
+        eval_env : int, mapping or patsy environment, default 0
+            Where names that are no columns are looked up: so many frames above the caller; -1 for nowhere.
+        **unknown
+            Refused with a TypeError.
+
+        Returns
+        -------
+        CrossedGLMM
+            Not fitted yet.
+
+        Raises
+        ------
+        FormulaError, DesignError
+            If the formula cannot be read, or the data do not give what it asks for.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+        >>> interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
+        <CrossedGLMM: y ~ 1 + (1 | g); Poisson, log; 12 rows>
+        """
+        refuse("CrossedGLMM.from_formula", unknown)
+        chosen = wanted_family(family)
+        check_exposure(exposure, chosen)
+        env = environment_above(eval_env)
+        return cls._built(
+            formula,
+            data,
+            chosen,
+            env,
+            groups=groups,
+            random=random,
+            re_formula=re_formula,
+            vc_formula=vc_formula,
+            weights=freq_weights,
+            offset=offset,
+            exposure=exposure,
+            n_trials=n_trials,
+            subset=subset,
+            missing=missing,
+            rank=rank,
+        )
+
+    @classmethod
+    def _built(
+        cls,
+        formula: str,
+        data: Any,
+        family: Family,
+        env: Any,
+        *,
+        groups: Any,
+        random: Any,
+        re_formula: str | None,
+        vc_formula: Mapping[str, str] | None,
+        n_trials: Any,
+        **given: Any,
+    ) -> Self:
+        """The model, once its keywords are known to be right."""
+        parsed, response = read_response(parse_formula(formula), data, family, n_trials, env)
+        if re_formula is not None or vc_formula is not None:
+            bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
+            groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
+        design = build_design(
+            parsed,
+            data,
+            groups=groups,
+            random=random,
+            eval_env=env,
+            trials=response.trials,
+            respond=response.respond,
+            residual=has_own_variance(family),
+            **given,
+        )
+        model = cls.__new__(cls)
+        model._adopt(*model._suited(design, response, family, data, env), formula=formula, frame=data)
+        return model
+
+    def _suited(
+        self, design: Design, response: Response, family: Family, _data: Any, _env: Any
+    ) -> tuple[Design, Family]:
+        """Design and family once the response was looked at."""
+        return checked_rows(design, response, family), family
+
+    def _adopt(
+        self, design: Design, family: Family, *, formula: str | None = None, frame: Any = None
+    ) -> None:
+        """Finish the construction: the design becomes statsmodels' data."""
+        names = self._psi_names(family)
+        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame, more_names=names)
+        self._init_keys: list[str] = []
+        self.family = family
+        self._also = ", ".join(names)
+        if formula is not None:
+            self.formula = formula
+        self.nobs = len(design.y)
+        self.k_fe = design.X.shape[1]
+        self.k_params = len(self.data.param_names)
+        self.df_model = self.k_fe - self.k_constant
+        self.df_resid = self.nobs - self.k_fe
+
+    def _psi_names(self, _family: Family) -> tuple[str, ...]:
+        return _family.psi_names
+
+    def _handle_data(self, _endog: Any, _exog: Any, *_checks: Any, **labels: Any) -> DesignData:
+        # The design has seen to missing values and dependent columns, and it holds endog and exog.
+        return DesignData(**labels)
+
+    def __repr__(self) -> str:
+        kind = f"{type(self.family).__name__}, {self.family.link}"
+        return f"<{type(self).__name__}: {self.formula_text}; {kind}; {self.nobs} rows>"
+
+    @property
+    def n_trials(self) -> FloatArray | None:
+        """Trials behind each row, (n,); None where every row is one."""
+        return self.design.trials
+
+    @property
+    def freq_weights(self) -> FloatArray | None:
+        """How often each row occurs, (n,); None where once."""
+        return self.design.weights
+
+    def problem(self, *, solver: Solver = "auto") -> Problem:
+        """The criterion of the model and the way to its parameters.
+
+        Parameters
+        ----------
+        solver : {"auto", "cholmod", "blocked"}, default "auto"
+            Factorization.
+
+        Returns
+        -------
+        interlace.pls.laplace.Problem
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
+        >>> model.problem().n
+        12
+        """
+        design = self.design
+        return laplace_problem(
+            design.factors,
+            design.terms,
+            design.X,
+            counts_of(design),
+            self.family,
+            weights=design.weights,
+            trials=design.trials,
+            offset=design.offset,
+            solver=solver,
+        )
+
+    def loglike(self, params: ArrayLike) -> float:
+        """Log-likelihood by Laplace's approximation.
+
+        Parameters
+        ----------
+        params : array_like of shape (k_params,)
+            Fixed effects, variances and covariances, parameters of the family: the space of
+            ``results.params``.
+
+        Returns
+        -------
+        float
+            ``results.llf`` at ``results.params`` of a fit with ``nagq=1``; minus infinity where a covariance
+            matrix is not positive semidefinite.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
+        >>> round(model.loglike([1.0, 0.5]), 3)
+        -24.085
+        """
+        given, p, design = np.asarray(params, dtype=float), self.k_fe, self.design
+        m = sum(term.n_theta for term in design.terms)
+        factors = relative_factors(given[p : p + m], [term.k for term in design.terms], 1.0)
+        if factors is None:
+            return -np.inf
+        problem = self.problem()
+        raw = np.concatenate([column_major(factors), given[:p], given[p + m :]])
+        return -0.5 * problem.criterion.evaluate(problem.from_raw @ raw).objective
+
+    # ---- Fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        start_params: ArrayLike | None = None,
+        maxiter: int | None = None,
+        disp: bool = False,
+        *,
+        method: Literal["laplace"] = "laplace",
+        nagq: int = 1,
+        fast: bool = False,
+        solver: Solver = "auto",
+        **unknown: object,
+    ) -> CrossedGLMMResultsWrapper:
+        """Estimate the model by maximum likelihood.
+
+        Parameters
+        ----------
+        start_params : array_like of shape (k_params,), optional
+            Covariance parameters (as ``results.theta``), fixed effects, parameters of the family to start
+            from. The optimum does not depend on them where there is one.
+        maxiter : int, optional
+            Newton steps at most.
+        disp : bool, default False
+            Print one line per iteration.
+        method : "laplace", default "laplace"
+            The integral over the random effects: Laplace's approximation, or with ``nagq`` quadrature.
+        nagq : int, default 1
+            Nodes of adaptive Gauss-Hermite quadrature; more than 1 for a single scalar term only. All
+            likelihoods are on one scale, whatever ``nagq``.
+        fast : bool, default False
+            What glmer's ``nAGQ = 0`` is: not built yet, and refused.
+        solver : {"auto", "cholmod", "blocked"}, default "auto"
+            Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
+        **unknown
+            Refused with a TypeError.
+
+        Returns
+        -------
+        CrossedGLMMResults
+            In statsmodels' wrapper, which labels arrays. The model itself is not changed.
+
+        Warns
+        -----
+        SingularFitWarning
+            Once, if a variance is estimated as 0 or a covariance matrix as singular: a correct answer.
+        PerfectSeparationWarning
+            If some fixed effects have no finite estimate, which is proved and says which.
+        ConvergenceWarning
+            If the optimum could not be certified.
+        LaplaceWarning
+            If quadrature over the single scalar term would give clearly different estimates.
+
+        Examples
+        --------
+        >>> import interlace
+        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
+        >>> model.fit().params.round(4).to_dict()
+        {'Intercept': 1.0117, 'g Var': 0.5821}
+        """
+        refuse("fit", unknown)
+        check_method(method)
+        check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        self._check_nagq(nagq)
+        design = self.design
+        found = fit_laplace(
+            design.factors,
+            design.terms,
+            design.X,
+            counts_of(design),
+            self.family,
+            weights=design.weights,
+            trials=design.trials,
+            offset=design.offset,
+            nagq=nagq,
+            fast=fast,
+            start=None if start_params is None else np.asarray(start_params, dtype=float),
+            solver=solver,
+            maxiter=MAXITER if maxiter is None else int(maxiter),
+            callback=printer() if disp else None,
+        )
+        results = self._results(found)
+        _warn(results)
+        return self._wrapped(results)
+
+    def _check_nagq(self, nagq: int) -> None:
+        terms = self.design.terms
+        if nagq > 1 and (len(terms) > 1 or terms[0].k > 1):
+            raise ValueError(
+                f"nagq={nagq} nodes are for one scalar random effect, such as (1 | g); this model has "
+                f"{', '.join(self._bars())}. Use nagq=1, Laplace's approximation"
+            )
+
+    def _results(self, found: LaplaceFit) -> CrossedGLMMResults:
+        return CrossedGLMMResults(self, found)
+
+    def _wrapped(self, results: CrossedGLMMResults) -> CrossedGLMMResultsWrapper:
+        return CrossedGLMMResultsWrapper(results)
+
+    # ---- The same model for other data ------------------------------------------------------------
+
+    def results_of(self, found: LaplaceFit) -> CrossedGLMMResultsWrapper:
+        """Results of a fit that was made elsewhere, without its warnings."""
+        return self._wrapped(self._results(found))
+
+    def with_counts(self, counts: FloatArray, name: str) -> Self:
+        """The same design with another response, counted as `interlace.glmm.response.counts_of` does."""
+        design = self.design
+        model = copy(self)
+        y = counts if design.trials is None else counts / design.trials
+        model.data = self.data.with_response(design.with_response(y, name))
+        model.endog = y
+        return model
+
+    def with_rows(self, _keep: BoolArray) -> Self:
+        """The same model without some rows; levels keep their numbers, without rows where none are left."""
+        model = type(self).__new__(type(self))
+        model._adopt(_of_rows(self.design, _keep), self.family, formula=getattr(self, "formula", None))
+        return model
+
+    def without_rows(self) -> Self:
+        """Model without the frame and the arrays with one entry per row; it still predicts."""
+        emptied = copy(self)
+        emptied.data = copy(self.data)
+        emptied.data.without_rows()
+        emptied.endog = emptied.exog = None
+        return emptied
+
+
+def _of_rows(design: Design, keep: BoolArray) -> Design:
+    rows = design.rows
+    part: Any = {
+        name: None if getattr(rows, name) is None else getattr(rows, name)[keep]
+        for name in ("y", "X", "weights", "offset", "trials", "positions")
+    }
+    return design.with_rows(
+        replace(
+            rows,
+            **part,
+            factors=tuple(replace(factor, codes=factor.codes[keep]) for factor in rows.factors),
+            terms=tuple(replace(term, Xi=term.Xi[keep]) for term in rows.terms),
+            index=rows.index[keep],
+        )
+    )
+
+
+def refuse(where: str, unknown: Mapping[str, object]) -> None:
+    """Refuse keywords: with the reason where they mean something in other models."""
+    for name in unknown:
+        if name in REFUSED:
+            raise TypeError(REFUSED[name])
+    refuse_unknown(where, unknown)
+
+
+def check_method(method: object) -> None:
+    """Refuse REML with its reason, and whatever else is not offered."""
+    if isinstance(method, str) and method.upper() == "REML":
+        raise ValueError(f'method="REML" is refused. {REFUSED["reml"]}')
+    check_choice("method", method, ("laplace",))
+
+
+def wanted_family(family: FamilyLike) -> Family:
+    """The family, which must be given."""
+    if family is None:
+        raise ValueError(
+            'family= is needed, such as family=sm.families.Binomial() or family="poisson"; for a normal '
+            "response use CrossedLMM"
+        )
+    return family_of(family)
+
+
+def check_exposure(exposure: Any, family: Family) -> None:
+    """Refuse an exposure with a link that is not the logarithm."""
+    if exposure is not None and family.link != "log":
+        raise DesignError(
+            f"exposure= is for the link log, where its logarithm is an offset; the link is {family.link}. "
+            "For trials give n_trials="
+        )
+
+
+def _warn(results: CrossedGLMMResults) -> None:
+    if results.is_singular:
+        message = (
+            f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
+            "likelihood; if the variation is known to exist, the data say little about it."
+        )
+        warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
+    if results.separation is not None:
+        warnings.warn(results.separation.sentence, PerfectSeparationWarning, stacklevel=callers_level())
+    elif not results.converged:
+        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=callers_level())
+    elif results.laplace_check is not None and results.laplace_check.poor:
+        warnings.warn(results.laplace_check.sentence, LaplaceWarning, stacklevel=callers_level())

@@ -1,0 +1,295 @@
+"""Other responses for a generalised model: drawn, given, or with rows left out; and the fits to them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from interlace.arrays import FloatArray, IntArray
+from interlace.design import Design
+from interlace.errors import DeletionWarning, DesignError, LevelError, callers_level
+from interlace.parallel import run
+from interlace.pls.laplace import LaplaceFit
+from interlace.pls.laplace.prediction import draws
+from interlace.pls.matrices.basis import independent_columns
+from interlace.resampling.bootstrap import Bootstrap
+from interlace.resampling.engine import as_series
+from interlace.resampling.response import response_values
+from interlace.resampling.simulate import seeds
+
+from .fitting import fit_again, warm
+from .record import EstimatedGLMM
+from .rows import rows_of_fit
+
+Seed = np.random.SeedSequence
+FAILURES = (ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError)
+
+
+def check_no_frequencies(design: Design, what: str) -> None:
+    """Refuse draws of rows that stand for several."""
+    if design.weights is not None and (design.weights > 1).any():
+        raise DesignError(
+            f"{what} draws a response for every row, and freq_weights make rows stand for several; repeat "
+            "those rows and fit again"
+        )
+
+
+def draw(design: Design, fit: LaplaceFit, seed: Seed, *, use_u: bool = False) -> FloatArray:
+    """Counts for every row of a fit, (n,)."""
+    generator = np.random.default_rng(seed)
+    return draws(fit, rows_of_fit(design), generator, trials=design.trials, conditional=use_u)
+
+
+def simulate(self: EstimatedGLMM, nsim: int = 1, *, rng: Any = None, use_u: bool = False) -> pd.DataFrame:
+    """Draw responses from the fitted model.
+
+    Parameters
+    ----------
+    nsim : int, default 1
+        Number of data sets.
+    rng : int, numpy.random.Generator or similar, optional
+        Whatever ``numpy.random.default_rng`` takes.
+    use_u : bool, default False
+        Keep the conditional modes of the random effects instead of drawing them anew.
+
+    Returns
+    -------
+    DataFrame of shape (nobs, nsim)
+        One response per column, on the index of the data: numbers of successes where there are trials.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+    >>> interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").simulate(3, rng=1).shape
+    (12, 3)
+    """
+    design, fit = self.record.design, self.record.fit
+    check_no_frequencies(design, "simulate()")
+    drawn = np.column_stack([draw(design, fit, seed, use_u=use_u) for seed in seeds(rng, nsim)])
+    return pd.DataFrame(drawn, index=design.index, columns=[f"sim_{j + 1}" for j in range(nsim)])
+
+
+def refit(self: EstimatedGLMM, y: Any) -> Any:
+    """Fit the same model to another response.
+
+    Parameters
+    ----------
+    y : array_like of shape (nobs,) or Series
+        As ``simulate`` gives it: numbers of successes where there are trials. A Series is aligned by its
+        index.
+
+    Returns
+    -------
+    CrossedGLMMResults
+        In the wrapper, as from ``model.fit`` but without its warnings.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+    >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
+    >>> fit.refit(fit.simulate(1, rng=1)["sim_1"]).nobs
+    12
+    """
+    design = self.record.design
+    values, name = response_values(design, y)
+    m = np.ones(len(values)) if design.trials is None else design.trials
+    complaint = self.family.complaint(values, m)
+    if complaint:
+        raise DesignError(f"the response does not suit {self.family.name}: {complaint}")
+    found = fit_again(design, self.record.fit, counts=values, start=warm(self.record.fit))
+    return self.model.with_counts(values, name).results_of(found)
+
+
+class GLMMBootstrap(Bootstrap):
+    """Replicates of ``params`` or of a statistic; intervals of kind "percentile", "basic" and "normal"."""
+
+    def conf_int(self, alpha: float = 0.05, *, kind: str = "percentile", parm: Any = None) -> pd.DataFrame:
+        """Confidence intervals, see the bootstrap of linear models."""
+        if kind == "bca":
+            raise ValueError('kind="bca" is for linear models; give "percentile", "basic" or "normal"')
+        return super().conf_int(alpha, kind=kind, parm=parm)
+
+
+@dataclass(frozen=True, eq=False)
+class _Refits:
+    """Draws a response and fits it; what a worker needs."""
+
+    model: Any
+    design: Design
+    fit: LaplaceFit
+    statistic: Callable[[Any], Any] | None
+    use_u: bool
+
+    def __call__(self, seed: Seed) -> tuple[FloatArray | None, bool, bool, str]:
+        try:
+            counts = draw(self.design, self.fit, seed, use_u=self.use_u)
+            found = fit_again(self.design, self.fit, counts=counts, start=warm(self.fit))
+            values = self.values(found, counts)
+        except Exception as error:  # the statistic is the user's: whatever it raises is one failed replicate
+            return None, False, True, f"{type(error).__name__}: {error}"
+        return values, found.is_singular, found.certificate.certified, ""
+
+    def values(self, found: LaplaceFit, counts: FloatArray) -> FloatArray:
+        """The statistics of a fit."""
+        results = self.model.with_counts(counts, self.design.yname).results_of(found)
+        if self.statistic is None:
+            return np.asarray(results._results.params)
+        return np.asarray(as_series(self.statistic(results)), dtype=float)
+
+
+def bootstrap(
+    self: EstimatedGLMM,
+    nsim: int = 1000,
+    statistic: Callable[[Any], Any] | None = None,
+    n_jobs: int | None = 1,
+    rng: Any = None,
+    progress: bool = True,
+    *,
+    use_u: bool = False,
+) -> GLMMBootstrap:
+    """Fit the model to responses drawn from the fit: the parametric bootstrap.
+
+    Parameters
+    ----------
+    nsim : int, default 1000
+        Number of replicates.
+    statistic : callable, optional
+        Function of a result that returns a number, a sequence, a mapping or a Series; by default ``params``.
+    n_jobs : int or None, default 1
+        Workers, by joblib; None for what ``joblib.parallel_config`` says. The numbers do not depend on it.
+    rng : int, numpy.random.Generator or similar, optional
+        Whatever ``numpy.random.default_rng`` takes; every replicate gets a generator spawned from it.
+    progress : bool, default True
+        Show a bar on a terminal, if tqdm is installed.
+    use_u : bool, default False
+        Keep the conditional modes of the random effects.
+
+    Returns
+    -------
+    GLMMBootstrap
+        Replicates, counts of failed, singular and uncertified (also: separated) refits, ``conf_int``.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+    >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
+    >>> fit.bootstrap(5, rng=1).replicates.shape
+    (5, 2)
+    """
+    if nsim < 1:
+        raise ValueError(f"nsim={nsim!r}; give the number of replicates, at least 1")
+    design, fit = self.record.design, self.record.fit
+    check_no_frequencies(design, "bootstrap()")
+    worker = _Refits(self.model, design, fit, statistic, use_u)
+    done = run(worker, seeds(rng, nsim), n_jobs=n_jobs, progress=progress, label="parametric bootstrap")
+    observed = pd.Series(self.params, index=self.model.data.param_names)
+    if statistic is not None:
+        observed = as_series(statistic(self.model.results_of(fit)))
+    values = np.full((nsim, len(observed)), np.nan)
+    failures = {}
+    for i, (found, _, _, failure) in enumerate(done):
+        if found is not None and len(found) == len(observed):
+            values[i] = found
+        else:
+            failures[i] = failure or "the statistic has another length than for the fit"
+    nothing: Any = None
+    return GLMMBootstrap(
+        kind="parametric",
+        observed=observed,
+        replicates=pd.DataFrame(values, columns=observed.index),
+        n_failed=len(failures),
+        n_singular=sum(singular for _, singular, _, _ in done),
+        n_uncertified=sum(not certified for _, _, certified, _ in done),
+        failures=pd.Series(failures, dtype=object, name="failure"),
+        engine=nothing,
+    )
+
+
+# ---- without some rows -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Without:
+    """Fits the model without some rows; what a worker needs."""
+
+    model: Any
+    fit: LaplaceFit
+
+    def __call__(self, gone: IntArray) -> FloatArray:
+        """Estimates, NaN where there are none."""
+        keep = np.ones(len(self.model.design.y), dtype=bool)
+        keep[gone] = False
+        nothing = np.full(self.model.k_params, np.nan)
+        design = self.model.with_rows(keep).design
+        if len(independent_columns(design.X)) < design.X.shape[1]:
+            return nothing
+        try:
+            found = fit_again(design, self.fit, start=warm(self.fit))
+        except FAILURES:
+            return nothing
+        return np.asarray(self.model.results_of(found)._results.params)
+
+
+def delete(
+    self: EstimatedGLMM, factor: str | None = None, *, n_jobs: int | None = 1, progress: bool = False
+) -> pd.DataFrame:
+    """Estimates without each level of a grouping factor, or without each row: the model is fitted anew.
+
+    Parameters
+    ----------
+    factor : str, optional
+        Grouping factor; None leaves out row by row.
+    n_jobs : int or None, default 1
+        Workers, by joblib.
+    progress : bool, default False
+        Show a bar on a terminal, if tqdm is installed.
+
+    Returns
+    -------
+    DataFrame
+        One line per level or row: ``params`` without it, and ``cooksd``, the squared distance of the fixed
+        effects from those of the fit in terms of their covariance, divided by their number. NaN, with a
+        warning, where the rest does not identify the model.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
+    >>> interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").delete("g").round(2)["cooksd"].tolist()
+    [0.05, 0.63, 0.87, 0.15]
+    """
+    design = self.record.design
+    if factor is not None and factor not in design.factor_names:
+        raise LevelError(
+            f"factor={factor!r} is no grouping factor of the model; those are {design.factor_names!r}"
+        )
+    if factor is None:
+        index, tasks = design.index, [np.array([i]) for i in range(len(design.y))]
+    else:
+        f = design.factor_names.index(factor)
+        codes = design.factors[f].codes
+        index = design.factor_labels[f].levels.rename(factor)
+        tasks = [np.flatnonzero(codes == level) for level in range(design.factors[f].n_levels)]
+    done = run(
+        _Without(self.model, self.record.fit), tasks, n_jobs=n_jobs, progress=progress, label="deletion"
+    )
+    table = pd.DataFrame(np.array(done), index=index, columns=self.model.data.param_names)
+    lost = int(table.isna().any(axis=1).sum())
+    if lost:
+        warnings.warn(
+            f"without {lost} of {len(table)} the model cannot be fitted; their lines are NaN",
+            DeletionWarning,
+            stacklevel=callers_level(),
+        )
+    p = self.k_fe
+    moved = table.to_numpy()[:, :p] - self.fe_params
+    V = self.record.covariance()[:p, :p]
+    return table.assign(cooksd=np.einsum("ij,jk,ik->i", moved, np.linalg.pinv(V), moved) / max(p, 1))

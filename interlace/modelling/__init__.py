@@ -1,0 +1,1 @@
+"""What linear and generalised models share: statsmodels' view of a design, and keywords that are refused."""
