@@ -11,8 +11,9 @@ from interlace.errors import InferenceError
 from interlace.formula.variables import one_frame_deeper
 from interlace.glmm.comparisons import compared
 from interlace.glmm.family import is_linear
-from interlace.glmm.model import CrossedGLMM, check_method, refuse
+from interlace.glmm.model import CrossedGLMM
 from interlace.glmm.record import GeneralisedFit
+from interlace.glmm.refusals import check_method, refuse
 from interlace.inference import comparison
 from interlace.lmm import model as linear
 

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from statsmodels.base.model import LikelihoodModel
-from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
 from interlace.arrays import BoolArray, FloatArray
 from interlace.design import Design, build_design
-from interlace.errors import DesignError, LaplaceWarning, SingularFitWarning, callers_level
 from interlace.family import Family
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import parse_formula
 from interlace.formula.variables import environment_above
 from interlace.frames.columns import as_frame
-from interlace.inference import column_major, relative_factors
 from interlace.modelling.data import DesignData
-from interlace.modelling.described import DescribedModel
-from interlace.modelling.options import check_choice, printer, refuse_unknown
-from interlace.pls.laplace import LaplaceFit, Problem, fit_laplace, laplace_problem
+from interlace.modelling.options import check_choice, printer
+from interlace.pls.laplace import LaplaceFit, fit_laplace
 
 from .arrays import arrays_design
-from .family import FamilyLike, family_of
+from .family import FamilyLike
+from .likelihood import LaplaceModel
+from .refusals import check_exposure, check_method, refuse, wanted_family
 from .response import Response, checked_rows, counts_of, has_own_variance, read_response
 from .results import CrossedGLMMResults
+from .rows import without
+from .state import warn
 from .wrapper import CrossedGLMMResultsWrapper
 
 Missing: TypeAlias = Literal["drop", "raise", "none"]
@@ -39,28 +36,8 @@ Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
 
 MAXITER = 200
 
-REFUSED = {
-    "weights": (
-        "weights= could mean several things here: give n_trials= for the trials behind proportions, "
-        "freq_weights= for how often a row occurs, or exposure= for amounts that counts are relative to"
-    ),
-    "var_weights": (
-        "var_weights= divide a dispersion that generalised mixed models with a likelihood do not have; give "
-        "n_trials= for the trials behind proportions, or freq_weights= for how often a row occurs"
-    ),
-    "reml": (
-        "reml= has no meaning for a generalised model: there is no residual likelihood. Fits are by maximum "
-        "likelihood; leave it out"
-    ),
-    "ddf": (
-        "ddf= has no meaning for a generalised model: no residual variance is estimated that degrees of "
-        "freedom would belong to. Tests are z tests; for small samples use anova(), or "
-        'conf_int(method="profile" or "bootstrap")'
-    ),
-}
 
-
-class CrossedGLMM(LikelihoodModel, DescribedModel):
+class CrossedGLMM(LaplaceModel):
     """Generalised linear mixed model with crossed, nested or partially crossed random effects.
 
     Parameters
@@ -304,81 +281,6 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         kind = f"{type(self.family).__name__}, {self.family.link}"
         return f"<{type(self).__name__}: {self.formula_text}; {kind}; {self.nobs} rows>"
 
-    @property
-    def n_trials(self) -> FloatArray | None:
-        """Trials behind each row, (n,); None where every row is one."""
-        return self.design.trials
-
-    @property
-    def freq_weights(self) -> FloatArray | None:
-        """How often each row occurs, (n,); None where once."""
-        return self.design.weights
-
-    def problem(self, *, solver: Solver = "auto") -> Problem:
-        """The criterion of the model and the way to its parameters.
-
-        Parameters
-        ----------
-        solver : {"auto", "cholmod", "blocked"}, default "auto"
-            Factorization.
-
-        Returns
-        -------
-        interlace.pls.laplace.Problem
-
-        Examples
-        --------
-        >>> import interlace
-        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
-        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
-        >>> model.problem().n
-        12
-        """
-        design = self.design
-        return laplace_problem(
-            design.factors,
-            design.terms,
-            design.X,
-            counts_of(design),
-            self.family,
-            weights=design.weights,
-            trials=design.trials,
-            offset=design.offset,
-            solver=solver,
-        )
-
-    def loglike(self, params: ArrayLike) -> float:
-        """Log-likelihood by Laplace's approximation.
-
-        Parameters
-        ----------
-        params : array_like of shape (k_params,)
-            Fixed effects, variances and covariances, parameters of the family: the space of
-            ``results.params``.
-
-        Returns
-        -------
-        float
-            ``results.llf`` at ``results.params`` of a fit with ``nagq=1``; minus infinity where a covariance
-            matrix is not positive semidefinite.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
-        >>> model = interlace.CrossedGLMM.from_formula("y ~ 1 + (1 | g)", ticks, family="poisson")
-        >>> round(model.loglike([1.0, 0.5]), 3)
-        -24.085
-        """
-        given, p, design = np.asarray(params, dtype=float), self.k_fe, self.design
-        m = sum(term.n_theta for term in design.terms)
-        factors = relative_factors(given[p : p + m], [term.k for term in design.terms], 1.0)
-        if factors is None:
-            return -np.inf
-        problem = self.problem()
-        raw = np.concatenate([column_major(factors), given[:p], given[p + m :]])
-        return -0.5 * problem.criterion.evaluate(problem.from_raw @ raw).objective
-
     # ---- Fitting --------------------------------------------------------------------------------
 
     def fit(
@@ -462,7 +364,7 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
             callback=printer() if disp else None,
         )
         results = self._results(found)
-        _warn(results)
+        warn(results)
         return self._wrapped(results)
 
     def _check_nagq(self, nagq: int) -> None:
@@ -497,7 +399,7 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
     def with_rows(self, _keep: BoolArray) -> Self:
         """The same model without some rows; levels keep their numbers, without rows where none are left."""
         model = type(self).__new__(type(self))
-        model._adopt(_of_rows(self.design, _keep), self.family, formula=getattr(self, "formula", None))
+        model._adopt(without(self.design, _keep), self.family, formula=getattr(self, "formula", None))
         return model
 
     def without_rows(self) -> Self:
@@ -507,69 +409,3 @@ class CrossedGLMM(LikelihoodModel, DescribedModel):
         emptied.data.without_rows()
         emptied.endog = emptied.exog = None
         return emptied
-
-
-def _of_rows(design: Design, keep: BoolArray) -> Design:
-    rows = design.rows
-    part: Any = {
-        name: None if getattr(rows, name) is None else getattr(rows, name)[keep]
-        for name in ("y", "X", "weights", "offset", "trials", "positions")
-    }
-    return design.with_rows(
-        replace(
-            rows,
-            **part,
-            factors=tuple(replace(factor, codes=factor.codes[keep]) for factor in rows.factors),
-            terms=tuple(replace(term, Xi=term.Xi[keep]) for term in rows.terms),
-            index=rows.index[keep],
-        )
-    )
-
-
-def refuse(where: str, unknown: Mapping[str, object]) -> None:
-    """Refuse keywords: with the reason where they mean something in other models."""
-    for name in unknown:
-        if name in REFUSED:
-            raise TypeError(REFUSED[name])
-    refuse_unknown(where, unknown)
-
-
-def check_method(method: object) -> None:
-    """Refuse REML with its reason, and whatever else is not offered."""
-    if isinstance(method, str) and method.upper() == "REML":
-        raise ValueError(f'method="REML" is refused. {REFUSED["reml"]}')
-    check_choice("method", method, ("laplace",))
-
-
-def wanted_family(family: FamilyLike) -> Family:
-    """The family, which must be given."""
-    if family is None:
-        raise ValueError(
-            'family= is needed, such as family=sm.families.Binomial() or family="poisson"; for a normal '
-            "response use CrossedLMM"
-        )
-    return family_of(family)
-
-
-def check_exposure(exposure: Any, family: Family) -> None:
-    """Refuse an exposure with a link that is not the logarithm."""
-    if exposure is not None and family.link != "log":
-        raise DesignError(
-            f"exposure= is for the link log, where its logarithm is an offset; the link is {family.link}. "
-            "For trials give n_trials="
-        )
-
-
-def _warn(results: CrossedGLMMResults) -> None:
-    if results.is_singular:
-        message = (
-            f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
-            "likelihood; if the variation is known to exist, the data say little about it."
-        )
-        warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
-    if results.separation is not None:
-        warnings.warn(results.separation.sentence, PerfectSeparationWarning, stacklevel=callers_level())
-    elif not results.converged:
-        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=callers_level())
-    elif results.laplace_check is not None and results.laplace_check.poor:
-        warnings.warn(results.laplace_check.sentence, LaplaceWarning, stacklevel=callers_level())

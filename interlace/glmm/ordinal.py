@@ -20,9 +20,10 @@ from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import linear_predictor
 from interlace.report.tidying import data_of_rows
 
-from .model import CrossedGLMM, refuse
+from .model import CrossedGLMM
 from .predict import RandomPart, target
 from .record import EstimatedGLMM
+from .refusals import refuse
 from .response import Response, categories_of, checked_rows
 from .results import CrossedGLMMResults
 from .rows import NewLevels

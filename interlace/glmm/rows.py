@@ -118,3 +118,21 @@ def _new(
         for labels, columns in zip(design.term_labels, Xi, strict=True)
     )
     return NewRows(codes, terms, new.X[complete], offset[complete]), complete, new.index
+
+
+def without(design: Design, keep: BoolArray) -> Design:
+    """The rows to keep of a design; levels keep their numbers."""
+    rows = design.rows
+    part: Any = {
+        name: None if getattr(rows, name) is None else getattr(rows, name)[keep]
+        for name in ("y", "X", "weights", "offset", "trials", "positions")
+    }
+    return design.with_rows(
+        replace(
+            rows,
+            **part,
+            factors=tuple(replace(factor, codes=factor.codes[keep]) for factor in rows.factors),
+            terms=tuple(replace(term, Xi=term.Xi[keep]) for term in rows.terms),
+            index=rows.index[keep],
+        )
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -17,7 +16,7 @@ from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.assembly import Rank
-from interlace.errors import DesignError, InferenceError, SingularFitWarning
+from interlace.errors import DesignError, InferenceError, SingularFitWarning, callers_level
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.spelling import check_method
@@ -487,14 +486,6 @@ def _warn(results: CrossedLMMResults) -> None:
             f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
             "likelihood; if the variation is known to exist, the data say little about it."
         )
-        warnings.warn(message, SingularFitWarning, stacklevel=_callers_level())
+        warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
     if not results.converged:
-        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=_callers_level())
-
-
-def _callers_level() -> int:
-    """Count the frames from :func:`_warn` to the first one outside this module."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
-        level, frame = level + 1, frame.f_back
-    return level
+        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=callers_level())
