@@ -17,6 +17,7 @@ from interlace.formula.grammar import Bar
 from interlace.formula.variables import Variable, as_environment, evaluate
 from interlace.frames.columns import Columns, as_frame, check_columns, missing_rows, plain
 from interlace.frames.levels import factorise
+from interlace.frames.readings import warn_of_same_readings
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
 
 from .assembly import (
@@ -143,6 +144,8 @@ def design_from_arrays(
     codes = variables_of(parse_terms(bar.lhs) for bar in bars if bar.factors not in given)
     variables = {code: evaluate(code, columns, env) for code in codes}
     coded = {name: factorise(frame[name]) for bar in bars for name in bar.factors}
+    for name, column in coded.items():
+        warn_of_same_readings(name, column.levels)
     w = row_vector(weights, "weights", columns, index, None)
     o = row_vector(offset, "offset", columns, index, None)
     absent = {"endog": missing_rows(response.values), "exog": missing_rows(fixed.values)}
@@ -168,6 +171,26 @@ def design_from_arrays(
         offsets=offset_source(offset),
     )
     return assemble(parts, rank=rank)
+
+
+def is_matrix(random: Any) -> bool:
+    """Whether numbers were given where the text of random-effects terms was wanted.
+
+    Parameters
+    ----------
+    random : object
+        What was given.
+
+    Returns
+    -------
+    bool
+        True for arrays, frames, Series and mappings, and for lists that hold anything but text.
+    """
+    if random is None or isinstance(random, str):
+        return False
+    if isinstance(random, np.ndarray | pd.Series | pd.DataFrame | Mapping):
+        return True
+    return isinstance(random, Sequence) and bool(random) and not any(isinstance(r, str) for r in random)
 
 
 # ---- arrays with names -----------------------------------------------------------------------

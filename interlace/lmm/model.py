@@ -16,6 +16,8 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from interlace import pls
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.describe import describe
+from interlace.design.from_arrays import is_matrix
+from interlace.design.from_formula import with_groups
 from interlace.errors import DesignError, InferenceError, SingularFitWarning
 from interlace.formula.bars import bars_from_statsmodels, expand_bars
 from interlace.formula.grammar import Bar, parse_formula
@@ -110,6 +112,8 @@ class CrossedLMM(MarginalModel):
         **unknown: object,
     ) -> None:
         _refuse_unknown("CrossedLMM", unknown)
+        if exog_re is None and is_matrix(random):  # MixedLM's fourth argument
+            random, exog_re = None, random
         design = design_from_arrays(
             endog,
             exog,
@@ -189,6 +193,9 @@ class CrossedLMM(MarginalModel):
         _refuse_unknown("CrossedLMM.from_formula", unknown)
         parsed = parse_formula(formula)
         if re_formula is not None or vc_formula is not None:
+            if groups is not None and not isinstance(groups, str):  # values, as MixedLM takes them
+                data, names = with_groups(as_frame(data), groups)
+                groups = names[0] if len(names) == 1 else groups
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
             groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
         design = build_design(
