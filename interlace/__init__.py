@@ -1,5 +1,8 @@
 """Linear mixed models with crossed random effects, in the manner of statsmodels."""
 
+import sys
+from typing import NoReturn
+
 from interlace import datasets
 from interlace.diagnostics import (
     case_delete,
@@ -16,7 +19,9 @@ from interlace.diagnostics import (
     mdffits,
     rvc,
 )
+from interlace.formula.elsewhere import PACKAGE, our_name
 from interlace.inference.comparison import anova
+from interlace.lmm.all_fit import all_fit
 from interlace.lmm.many import fit_many
 from interlace.lmm.model import CrossedLMM, fit
 from interlace.lmm.results import CrossedLMMResults
@@ -28,6 +33,7 @@ __all__ = [
     "CrossedLMM",
     "CrossedLMMResults",
     "__version__",
+    "all_fit",
     "anova",
     "case_delete",
     "compare_influence",
@@ -47,3 +53,13 @@ __all__ = [
     "rvc",
     "summary_table",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    sentence = our_name(__name__, name, PACKAGE) or f"module {__name__!r} has no attribute {name!r}"
+    # "from interlace import name" asks from here first, and would put a sentence of its own in the place of an
+    # AttributeError's.
+    importing = sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap"
+    if importing and name in PACKAGE:
+        raise ImportError(sentence, name=__name__)
+    raise AttributeError(sentence)

@@ -260,6 +260,8 @@ def _grouping_columns(groups: Any) -> dict[str, Any]:
         frame = as_frame(groups)
         return {str(name): frame[name] for name in frame.columns}
     array = groups if isinstance(groups, pd.Categorical) else np.asarray(groups)
+    if array.dtype.kind in "US" and isinstance(groups, list | tuple):
+        array = np.asarray(groups, dtype=object)  # numpy would write 1 and "1" alike
     if array.ndim == 1:
         return {"group": array}
     if array.ndim != 2:

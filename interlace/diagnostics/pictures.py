@@ -31,6 +31,8 @@ from .residuals import hlm_resid
 TITLES = {
     "cooks.distance": "Cook's distance",
     "cooksd": "Cook's distance",
+    "cooks_d": "Cook's distance",
+    "cooks_distance": "Cook's distance",
     "mdffits": "MDFFITS",
     "covratio": "COVRATIO",
     "covtrace": "COVTRACE",
@@ -46,14 +48,16 @@ def dotplot_diag(
     cutoff: Cutoff = "internal",
     index: Any = None,
     ax: Any = None,
+    level: Any = None,
 ) -> Any:
     """Dots in order of a measure, those beyond a cutoff marked and named.
 
     Parameters
     ----------
-    x : Series or array
-        A measure, one value per case, such as :func:`interlace.cooks_distance` returns.
-    name : {"cooks.distance", "mdffits", "covratio", "covtrace", "rvc", "leverage"}
+    x : CrossedLMMResults, DataFrame, CaseDeletion, Series or array
+        A fitted model, the frame that :func:`interlace.hlm_influence` returns, what
+        :func:`interlace.case_delete` returned, or a measure, one value per case.
+    name : {"cooks.distance", "mdffits", "covratio", "covtrace", "rvc", "leverage"} or a column of the frame
         Which; covratio and rvc are cut off on both sides.
     cutoff : "internal", number or None, default "internal"
         Three interquartile ranges above the third quartile (and below the first), a given upper limit,
@@ -62,6 +66,8 @@ def dotplot_diag(
         Labels; those of the Series by default.
     ax : matplotlib Axes, optional
         Where to draw.
+    level : 1, str, Series or array, optional
+        The cases, for a fitted model: a grouping factor, or the observations, which are the default.
 
     Returns
     -------
@@ -79,9 +85,10 @@ def dotplot_diag(
     --------
     >>> import interlace
     >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-    >>> figure = interlace.dotplot_diag(interlace.cooks_distance(fit, "Subject"))
+    >>> figure = interlace.dotplot_diag(fit, level="Subject")
+    >>> figure = interlace.dotplot_diag(interlace.hlm_influence(fit, "Subject"), "covratio")
     """
-    frame = dotplot_frame(x, name, cutoff=cutoff, index=index)
+    frame = dotplot_frame(x, name, cutoff=cutoff, index=index, level=level)
     return dotplot_figure(frame, title=TITLES.get(name, name), ax=ax)
 
 

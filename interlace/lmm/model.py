@@ -21,7 +21,7 @@ from interlace.design.from_formula import with_groups
 from interlace.errors import DesignError, InferenceError, SingularFitWarning
 from interlace.formula.bars import bars_from_statsmodels, expand_bars
 from interlace.formula.grammar import Bar, parse_formula
-from interlace.formula.spelling import check_method, keyword_advice
+from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame
@@ -111,7 +111,7 @@ class CrossedLMM(MarginalModel):
         rank: Rank = "drop",
         **unknown: object,
     ) -> None:
-        _refuse_unknown("CrossedLMM", unknown)
+        refuse_unknown("CrossedLMM", unknown)
         if exog_re is None and is_matrix(random):  # MixedLM's fourth argument
             random, exog_re = None, random
         design = design_from_arrays(
@@ -190,7 +190,7 @@ class CrossedLMM(MarginalModel):
         >>> interlace.CrossedLMM.from_formula("Reaction ~ Days + (Days | Subject)", sleep)
         <CrossedLMM: Reaction ~ Days + (Days | Subject); 180 rows>
         """
-        _refuse_unknown("CrossedLMM.from_formula", unknown)
+        refuse_unknown("CrossedLMM.from_formula", unknown)
         parsed = parse_formula(formula)
         if re_formula is not None or vc_formula is not None:
             if groups is not None and not isinstance(groups, str):  # values, as MixedLM takes them
@@ -368,7 +368,7 @@ class CrossedLMM(MarginalModel):
         >>> result.fe_params.round(3).to_dict()
         {'Intercept': 251.405, 'Days': 10.467}
         """
-        _refuse_unknown("fit", unknown)
+        refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
         check_method(method)
         check_choice("ddf", ddf, get_args(Ddf))
@@ -536,7 +536,7 @@ def fit(
     check_choice("method", method, ("REML", "ML"))
     for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
     above = one_frame_deeper(eval_env)
-    _refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
+    refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
     model = CrossedLMM.from_formula(formula, data, groups=groups, random=random, eval_env=above, **options)
     return model.fit(reml=method == "REML", **for_fit)
 
@@ -548,15 +548,8 @@ FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "m
 def _known(changes: dict[str, Any]) -> dict[str, Any]:
     """Changes to a recipe; anything else is refused."""
     offered = [field.name for field in fields(Recipe)]
-    _refuse_unknown("update", {name: None for name in changes if name not in offered})
+    refuse_unknown("update", {name: None for name in changes if name not in offered})
     return changes
-
-
-def _refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
-    if unknown:
-        names = ", ".join(sorted(unknown))
-        advice = keyword_advice(unknown) or "see its documentation for those it does"
-        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
 
 
 def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
