@@ -57,8 +57,8 @@ __all__ = [
 
 def __getattr__(name: str) -> NoReturn:
     sentence = our_name(__name__, name, PACKAGE) or f"module {__name__!r} has no attribute {name!r}"
-    # "from interlace import name" asks from here first, and would put a sentence of its own in the place of an
-    # AttributeError's.
+    # "from interlace import name" asks from there first, and would put a sentence of its own in the place of
+    # an AttributeError's.
     importing = sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap"
     if importing and name in PACKAGE:
         raise ImportError(sentence, name=__name__)

@@ -1,4 +1,4 @@
-"""One model fitted from several starts by every factorization: do they agree?"""
+"""One model fitted from several starts by every factorization, to see whether they agree."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def all_fit(results: Any, *, starts: Mapping[str, ArrayLike] | None = None) -> p
     begin |= {name: sd * _identity(design) for name, sd in STARTS.items()}
     begin |= dict(starts or {})
     solvers = ("blocked", "cholmod") if cholmod.available() else ("blocked",)
-    rows = {(solver, name): _row(results, solver, theta) for solver in solvers for name, theta in begin.items()}
+    rows = {
+        (solver, name): _row(results, solver, theta) for solver in solvers for name, theta in begin.items()
+    }
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index = pd.MultiIndex.from_tuples(list(rows), names=["solver", "start"])
     frame.insert(1, "excess", frame["objective"] - frame["objective"].min())

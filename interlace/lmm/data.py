@@ -30,10 +30,18 @@ class DesignData(PandasData):
         The formula as the user wrote it, bars included.
     frame : object
         The data the formula was evaluated in, kept as a reference.
+    labelled : bool, default True
+        Whether results are labelled; those of a model given by plain arrays are plain arrays.
     """
 
-    def __init__(self, design: Design, *, formula: str | None = None, frame: object = None) -> None:
+    # Of models stored before there was a choice.
+    labelled = True
+
+    def __init__(
+        self, design: Design, *, formula: str | None = None, frame: object = None, labelled: bool = True
+    ) -> None:
         self.design = design
+        self.labelled = labelled
         self.formula = formula
         self.frame = frame
         self.endog: NDArray[np.float64] | None = design.y
@@ -92,6 +100,10 @@ class DesignData(PandasData):
     def orig_exog(self) -> pd.DataFrame:
         """The fixed-effects model matrix with its labels."""
         return pd.DataFrame(self.exog, index=self.row_labels, columns=self.xnames)
+
+    def wrap_output(self, obj: Any, how: str = "columns", names: Any = None) -> Any:
+        """Label an array, unless the model was given by arrays that have no labels either."""
+        return super().wrap_output(obj, how, names) if self.labelled else obj
 
     def attach_cov(self, result: NDArray[np.float64]) -> Any:
         """Label a covariance of all the parameters; leave that of a contrast as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +43,7 @@ class MarginalModel(LikelihoodModel):
     group_labels, exog_re = property(mixedlm.group_labels), property(mixedlm.exog_re)
     k_re, k_vc, get_scale = property(mixedlm.k_re), property(mixedlm.k_vc), mixedlm.get_scale
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         refuse_attribute(self, name, MODEL, "the model")
 
     def criterion(self, *, reml: bool = True, solver: Solver = "auto") -> pls.ProfiledCriterion:

@@ -123,7 +123,7 @@ def get_scale(
     (654.94, 654.94)
     """
     if vcomp is not None and np.size(vcomp):
-        raise DesignError("vcomp= was given; here all variances stand in cov_re=, see results.cov_re_unscaled")
+        raise DesignError("vcomp= was given; all variances stand in cov_re=, see results.cov_re_unscaled")
     given = cov_re if isinstance(cov_re, Mapping) else {self.design.factor_names[0]: cov_re}
     beta = np.asarray(fe_params, dtype=float)
     if beta.shape != (len(self.design.xnames),):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
@@ -125,7 +126,7 @@ class CrossedLMM(MarginalModel):
             missing=missing,
             rank=rank,
         )
-        self._adopt(design)
+        self._adopt(design, labelled=any(isinstance(x, pd.Series | pd.DataFrame) for x in (endog, exog)))
 
     @classmethod
     def from_formula(
@@ -215,9 +216,11 @@ class CrossedLMM(MarginalModel):
         model.recipe = Recipe(weights=weights, offset=offset, subset=subset, missing=missing, rank=rank)
         return model
 
-    def _adopt(self, design: Design, *, formula: str | None = None, frame: Any = None) -> None:
+    def _adopt(
+        self, design: Design, *, formula: str | None = None, frame: Any = None, labelled: bool = True
+    ) -> None:
         """Finish the construction: the design becomes statsmodels' data."""
-        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame)
+        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame, labelled=labelled)
         self._init_keys: list[str] = []
         self.recipe = Recipe()
         if formula is not None:
@@ -417,7 +420,7 @@ class CrossedLMM(MarginalModel):
     def with_design(self, design: Design) -> CrossedLMM:
         """The same formula on another design; the frame is not kept, for it does not belong to it."""
         model = type(self).__new__(type(self))
-        model._adopt(design, formula=getattr(self, "formula", None))
+        model._adopt(design, formula=getattr(self, "formula", None), labelled=self.data.labelled)
         return model
 
     def with_response(self, y: FloatArray, name: str) -> CrossedLMM:

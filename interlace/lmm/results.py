@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +110,7 @@ class CrossedLMMResults(LikelihoodModelResults):
             f"-2 log-likelihood {self.objective:.4f}; {end}>"
         )
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         refuse_attribute(self, name, RESULTS, "the fitted model")
 
     @property

@@ -37,7 +37,7 @@ class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
     ) -> pd.DataFrame:
         """Confidence intervals with the names of the parameters; see the plain method."""
         limits = self._results.conf_int(alpha=alpha, cols=cols, parm=parm, **options)
-        if isinstance(limits, pd.DataFrame):
+        if isinstance(limits, pd.DataFrame) or not self._results.model.data.labelled:
             return limits
         names = np.asarray(self._results.model.data.param_names, dtype=object)
         chosen = positions(parm if cols is None else list(cols), list(names))
