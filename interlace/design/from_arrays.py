@@ -15,7 +15,7 @@ from interlace.formula.bars import collect_bars
 from interlace.formula.coding import code_sides, parse_terms, plain_info, variables_of
 from interlace.formula.grammar import Bar
 from interlace.formula.variables import Variable, as_environment, evaluate
-from interlace.frames.columns import Columns, as_frame, check_columns, missing_rows, plain
+from interlace.frames.columns import Columns, as_frame, as_pandas, check_columns, missing_rows, plain
 from interlace.frames.levels import factorise
 from interlace.frames.readings import warn_of_same_readings
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
@@ -129,8 +129,8 @@ def design_from_arrays(
     >>> [labels.name for labels in design.factor_labels]
     ['g', 'h']
     """
-    grouping = _grouping_columns(groups)
-    index = _common_index((endog, exog, groups, exog_re), len(endog))
+    grouping = _grouping_columns(as_pandas(groups))
+    index = _common_index((endog, exog, groups, exog_re), len(as_pandas(endog)))
     n = len(index)
     response = _matrix(endog, n, "endog", stem="y")
     if response.values.shape[1] != 1:
@@ -188,7 +188,7 @@ def is_matrix(random: Any) -> bool:
     """
     if random is None or isinstance(random, str):
         return False
-    if isinstance(random, np.ndarray | pd.Series | pd.DataFrame | Mapping):
+    if isinstance(as_pandas(random), np.ndarray | pd.Series | pd.DataFrame | Mapping):
         return True
     return isinstance(random, Sequence) and bool(random) and not any(isinstance(r, str) for r in random)
 
@@ -198,6 +198,7 @@ def is_matrix(random: Any) -> bool:
 
 def _matrix(given: Any, n: int, what: str, *, stem: str, constant: str = "") -> _Matrix:
     """Numbers with names: those of the frame, or made up from the stem."""
+    given = as_pandas(given)
     if isinstance(given, pd.Series):
         given = given.to_frame(stem if given.name is None else given.name)
     named = isinstance(given, pd.DataFrame)

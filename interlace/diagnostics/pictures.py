@@ -10,6 +10,7 @@ from scipy import stats
 
 from interlace.errors import DesignError
 from interlace.fitted import record_of
+from interlace.formula.spelling import refuse_unknown
 
 from .fitted_rows import BoolArray
 from .influence import cooks_distance
@@ -49,6 +50,7 @@ def dotplot_diag(
     index: Any = None,
     ax: Any = None,
     level: Any = None,
+    **unknown: object,
 ) -> Any:
     """Dots in order of a measure, those beyond a cutoff marked and named.
 
@@ -68,6 +70,8 @@ def dotplot_diag(
         Where to draw.
     level : 1, str, Series or array, optional
         The cases, for a fitted model: a grouping factor, or the observations, which are the default.
+    **unknown
+        Refused with a TypeError.
 
     Returns
     -------
@@ -88,6 +92,7 @@ def dotplot_diag(
     >>> figure = interlace.dotplot_diag(fit, level="Subject")
     >>> figure = interlace.dotplot_diag(interlace.hlm_influence(fit, "Subject"), "covratio")
     """
+    refuse_unknown("dotplot_diag", unknown)
     frame = dotplot_frame(x, name, cutoff=cutoff, index=index, level=level)
     return dotplot_figure(frame, title=TITLES.get(name, name), ax=ax)
 

@@ -58,6 +58,8 @@ KEYWORDS = {
     "dispformula": "weights=, if the residual variances are known up to a factor",
     "full_data": "data.join(interlace.hlm_resid(result))",
     "standardized": "standardize=",
+    "variable": "name=",
+    "diag": "name=",
 }
 
 

@@ -25,7 +25,7 @@ from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
-from interlace.frames.columns import as_frame
+from interlace.frames.columns import as_frame, as_pandas
 from interlace.inference import Ddf
 from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 
@@ -126,7 +126,9 @@ class CrossedLMM(MarginalModel):
             missing=missing,
             rank=rank,
         )
-        self._adopt(design, labelled=any(isinstance(x, pd.Series | pd.DataFrame) for x in (endog, exog)))
+        self._adopt(
+            design, labelled=any(isinstance(as_pandas(x), pd.Series | pd.DataFrame) for x in (endog, exog))
+        )
 
     @classmethod
     def from_formula(
