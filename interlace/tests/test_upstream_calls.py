@@ -88,7 +88,7 @@ def test_diagnostics(result):
 
 def test_pictures(result):
     influence = hlm_influence(result, level=1)
-    with pytest.raises(TypeError, match="dotplot_diag does not know .* variable; for variable= write name="):
+    with pytest.raises(TypeError, match=r"dotplot_diag does not know .* variable; for variable= write name="):
         dotplot_diag(influence, variable="cooks_d", cutoff="internal")
     for figure in (
         result.plot("resid"),
