@@ -32,10 +32,14 @@ def profile_re(
         Which variance: its position in ``vcomp``, or its name there.
     vtype : {"re", "vc"}, default "re"
         Here the same: every variance component is the variance of a random effect.
-    num_low, num_high : int, default 5
-        Points below and above the estimate.
-    dist_low, dist_high : float, default 1.0
-        How far the grid reaches below and above the estimate, in units of the variance.
+    num_low : int, default 5
+        Points below the estimate.
+    dist_low : float, default 1.0
+        How far the grid reaches below the estimate.
+    num_high : int, default 5
+        Points above the estimate.
+    dist_high : float, default 1.0
+        How far the grid reaches above the estimate.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def profile_re(
     >>> pastes = interlace.datasets.load_pastes()
     >>> fit = interlace.fit("strength ~ 1 + (1 | batch/cask)", pastes, method="ML")
     >>> fit.profile_re("batch Var", num_low=1, num_high=1).round(3).tolist()
-    [[0.199, -124.439], [1.199, -123.997], [2.199, -124.133]]
+    [[0.199, -124.136], [1.199, -123.997], [2.199, -124.094]]
     """
     if vtype not in ("re", "vc"):
         raise ValueError(f"vtype={vtype!r} is not offered; give 're' or 'vc'")
