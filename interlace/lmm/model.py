@@ -67,8 +67,8 @@ class CrossedLMM(MarginalModel):
     groups : array_like, Series, DataFrame or dict
         Grouping factors, one per column. Each gets a random intercept, or the columns of ``exog_re``.
     random : str or sequence of str, optional
-        Random-effects terms as lme4 writes them, such as ``"(1 + x | g)"``. A matrix here is ``exog_re``, which
-        is MixedLM's fourth argument.
+        Random-effects terms as lme4 writes them, such as ``"(1 + x | g)"``. A matrix here is ``exog_re``,
+        MixedLM's fourth argument.
     exog_re : array_like of shape (n, k), optional
         Columns with random coefficients; those of every grouping factor are correlated.
     weights : array_like of shape (n,), optional

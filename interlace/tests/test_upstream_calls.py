@@ -86,6 +86,13 @@ def test_diagnostics(result):
     assert set(DATA) | set(hlm_resid(result)) | set(influence) == set(augmented)
 
 
+def test_fits_of_mixedlm_are_to_be_fitted_here():
+    theirs = MixedLM.from_formula("diameter ~ x", DATA, groups="plate").fit()
+    for diagnose in (hlm_resid, hlm_influence, hlm_augment, leverage):
+        with pytest.raises(TypeError, match=r"not MixedLMResultsWrapper; give what interlace\.fit or Crossed"):
+            diagnose(theirs)
+
+
 def test_pictures(result):
     influence = hlm_influence(result, level=1)
     with pytest.raises(TypeError, match=r"dotplot_diag does not know .* variable; for variable= write name="):
