@@ -88,7 +88,7 @@ def profile_re(
     sds = [place for place, kind in enumerate(around.kinds) if kind == "sd"]
     walk = around.walk(sds[position])
     grid = np.r_[
-        np.linspace(estimate - dist_low, estimate, num_low + 1),
+        np.linspace(estimate, estimate - dist_low, num_low + 1)[::-1],
         np.linspace(estimate, estimate + dist_high, num_high + 1)[1:],
     ]
     deviances = [around.fit.objective if v == estimate else walk.at(np.sqrt(v)).deviance for v in grid]

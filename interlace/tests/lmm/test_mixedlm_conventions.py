@@ -208,6 +208,15 @@ def test_profile_of_a_variance_is_greatest_at_the_estimate():
         assert value == pytest.approx(greatest_likelihood(variance), abs=1e-7)  # two searches
 
 
+def test_profile_begins_at_a_variance_of_zero():
+    frame = FRAME.assign(y=FRAME["y"] - FRAME.groupby("g")["y"].transform("mean"))
+    with pytest.warns(SingularFitWarning):
+        ours = CrossedLMM.from_formula("y ~ x1", frame, groups="g").fit(reml=False)
+    curve = ours.profile_re(0, vtype="re", num_low=0, num_high=3, dist_high=0.3)
+    assert curve[0].tolist() == [0.0, ours.llf]
+    assert (np.diff(curve[:, 1]) < 0.0).all()
+
+
 def greatest_likelihood(variance):
     """Dense, by definition: the normal density of y with one variance given."""
     X = np.column_stack([np.ones(len(FRAME)), FRAME[["x1", "x2"]]])
