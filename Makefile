@@ -37,8 +37,10 @@ format: .venv/ready ## rewrite the code in the house's format
 types: .venv/ready ## check types (strictly in the numerical room)
 	@$(PY) -m mypy
 
+# marginaleffects is not installed here: tox -e neighbours tries it.
 doctest: .venv/ready ## run the examples in the docstrings
-	@$(ONE_THREAD) $(PY) -m pytest -q -n auto --doctest-modules --ignore=interlace/tests interlace
+	@$(ONE_THREAD) $(PY) -m pytest -q -n auto --doctest-modules --ignore=interlace/tests \
+	    --ignore=interlace/neighbours/marginaleffects.py interlace
 
 docs: .venv/ready-docs ## build the documentation; a warning is an error
 	@$(ONE_THREAD) $(PY) -m sphinx -W --keep-going -q -E -b html docs docs/_build/html

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.polish import polished
 
-FloatArray = NDArray[np.float64]
 Computed = TypeVar("Computed")
 Ddf = Literal["satterthwaite", "kenward-roger", "normal"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from interlace.pls.matrices.structures import unstructured
+
 INTERCEPT = "(Intercept)"
 
 
@@ -55,11 +57,12 @@ def _numbered(name: str) -> Iterator[str]:
 
 def _term_names(factor: str, columns: Sequence[str]) -> list[str]:
     effects = [factor if column == INTERCEPT else f"{factor} {column}" for column in columns]
-    names = []
-    for i, column in enumerate(columns):
-        names += [f"{effects[j]} x {column} Cov" for j in range(i)]
-        names.append(f"{effects[i]} Var")
-    return names
+    structure = unstructured(len(columns))
+    rows, others = (places[structure.row_by_row] for places in (structure.rows, structure.columns))
+    return [
+        f"{effects[i]} Var" if i == j else f"{effects[j]} x {columns[i]} Cov"
+        for i, j in zip(rows, others, strict=True)
+    ]
 
 
 def merged_columns(columns: Sequence[str]) -> list[str]:
@@ -112,8 +115,8 @@ def sd_cor_names(terms: Sequence[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
 
 
 def _sd_cor(group: str, columns: Sequence[str]) -> list[str]:
-    names = []
-    for j, column in enumerate(columns):
-        names.append(f"sd_{column}|{group}")
-        names += [f"cor_{other}.{column}|{group}" for other in columns[j + 1 :]]
-    return names
+    structure = unstructured(len(columns))
+    return [
+        f"sd_{columns[j]}|{group}" if i == j else f"cor_{columns[i]}.{columns[j]}|{group}"
+        for i, j in zip(structure.rows, structure.columns, strict=True)
+    ]

@@ -10,24 +10,22 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError, RankDeficiencyError, RankDeficiencyWarning, callers_level
 from interlace.formula.coding import Coding, Terms, parse_terms
 from interlace.formula.grammar import Bar, MixedFormula
 from interlace.formula.variables import Expression
 from interlace.frames.levels import FactorLabels, LevelCodes, grouping_factor
 from interlace.frames.used_rows import check_finite, check_weights
+from interlace.names import INTERCEPT
 from interlace.pls.matrices.basis import independent_columns
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 from .record import Design, GivenOffset, Schema, TermLabels, UsedRows
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 Rank = Literal["drop", "error"]
 
-INTERCEPT = "(Intercept)"
 ONLY_INTERCEPT: Terms = ((),)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from interlace.names import INTERCEPT
 from interlace.pls import GroupingFactor
+from interlace.pls.matrices.structures import unstructured
 
 from . import Design
 
@@ -60,8 +61,8 @@ def _effects(columns: Sequence[str]) -> str:
     words = ["an intercept"] if len(slopes) < len(columns) else []
     if slopes:
         words.append(f"{'a slope' if len(slopes) == 1 else 'slopes'} of {', '.join(slopes)}")
-    k = len(columns)
-    together = f", correlated ({_count(k * (k + 1) // 2, 'covariance parameter')})" if k > 1 else ""
+    m = unstructured(len(columns)).m
+    together = f", correlated ({_count(m, 'covariance parameter')})" if m > 1 else ""
     return " and ".join(words) + together
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError
 from interlace.formula.bars import collect_bars
 from interlace.formula.coding import code_sides, parse_terms, plain_info, variables_of
@@ -19,9 +19,9 @@ from interlace.frames.columns import Columns, as_frame, as_pandas, check_columns
 from interlace.frames.levels import factorise
 from interlace.frames.readings import warn_of_same_readings
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
+from interlace.names import INTERCEPT
 
 from .assembly import (
-    INTERCEPT,
     ONLY_INTERCEPT,
     Block,
     Parts,
@@ -31,9 +31,6 @@ from .assembly import (
     random_block,
 )
 from .record import Design
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.extensions import ExtensionArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError, FormulaError
 from interlace.formula.bars import collect_bars
 from interlace.formula.coding import Coding, Terms, code_sides, parse_response, parse_terms, variables_of
@@ -31,9 +31,6 @@ from .assembly import (
     sum_of,
 )
 from .record import Design
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 def build_design(

@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import UnknownColumnError
 from interlace.frames.columns import Columns, as_frame, check_columns, column_of
 from interlace.frames.levels import FactorLabels, codes_of_new
 
 from .assembly import sum_of
 from .record import Design, NewDesign, TermLabels
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 def apply_design(
@@ -89,7 +86,7 @@ def _new_numbers(values: Any) -> FloatArray:
     return numbers.reshape(len(numbers))
 
 
-def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], NDArray[np.bool_]]:
+def _new_codes(labels: FactorLabels, frame: pd.DataFrame) -> tuple[IntArray, list[Any], BoolArray]:
     try:
         check_columns(labels.columns, frame.columns)
     except UnknownColumnError as error:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, TypedDict
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import DesignError
 from interlace.formula.coding import without_columns
 from interlace.formula.grammar import MixedFormula
@@ -17,9 +16,6 @@ from interlace.formula.variables import Expression
 from interlace.frames.columns import Columns
 from interlace.frames.levels import FactorLabels
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.frames.columns import column_of
 from interlace.frames.levels import LevelCodes, factorise
-
-from .fitted_rows import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DeletionWarning
 from interlace.fitted import record_of
@@ -20,7 +21,7 @@ from interlace.pls.rows.subtraction import Deleted, Raw, refit_without
 from interlace.pls.rows.weighted import Rows
 
 from .cases import Cases, cases_of
-from .fitted_rows import FittedRows, FloatArray, IntArray, component_names, components, fitted_rows
+from .fitted_rows import FittedRows, component_names, components, fitted_rows
 
 # Cases that a failure message spells out before it starts to count.
 SHOWN = 5

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.names import merged_columns
+from interlace.names import INTERCEPT, merged_columns
 from interlace.pls import PLSFit
+from interlace.pls.matrices.structures import unstructured
 from interlace.pls.rows.subtraction import Raw
 from interlace.pls.rows.weighted import Rows, rows_of
 from interlace.pls.search.criterion import Decomposition
-
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.intp]
-BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +85,9 @@ def component_names(design: Design) -> list[str]:
     for t, term in enumerate(design.term_labels):
         factor = design.factor_labels[term.factor].name
         own = _effects(design, t)
-        alone = own == ["(Intercept)"] and sum(x.factor == term.factor for x in design.term_labels) == 1
-        pairs = [(i, j) for j in range(len(own)) for i in range(j, len(own))]
+        alone = own == [INTERCEPT] and sum(x.factor == term.factor for x in design.term_labels) == 1
+        structure = unstructured(len(own))
+        pairs = zip(structure.rows, structure.columns, strict=True)
         names += [factor] if alone else [f"{factor}.{own[i]}.{own[j]}" for i, j in pairs]
     return names
 
@@ -121,5 +118,5 @@ def components(sigma2: float, Sigma: tuple[FloatArray, ...]) -> FloatArray:
     for block in Sigma:
         scale = np.sqrt(np.abs(np.diagonal(block)))
         tiny = np.abs(block) <= 1e-12 * np.maximum(np.outer(scale, scale), sigma2 * 1e-12)
-        parts.append(np.where(tiny, 0.0, block).T[np.triu_indices(len(block))])
+        parts.append(unstructured(len(block)).entries(np.where(tiny, 0.0, block)))
     return np.concatenate(parts)

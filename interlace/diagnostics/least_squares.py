@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fitted_rows import BoolArray, FloatArray, IntArray
+from interlace.arrays import BoolArray, FloatArray, IntArray
 
 # As for X: a column is dependent when less than this part of its norm is new.
 DEPENDENT = 1e-7

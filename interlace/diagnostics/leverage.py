@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.fitted import record_of
@@ -16,7 +17,7 @@ from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.rows.weighted import quadratics, whitened
 
 from .cases import Cases, cases_of
-from .fitted_rows import FittedRows, FloatArray, fitted_rows
+from .fitted_rows import FittedRows, fitted_rows
 
 PARTS = ("overall", "fixef", "ranef", "ranef.uc")
 

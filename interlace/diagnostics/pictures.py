@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from interlace.arrays import BoolArray
 from interlace.errors import DesignError
 from interlace.fitted import record_of
 from interlace.formula.spelling import refuse_unknown
 
-from .fitted_rows import BoolArray
 from .influence import cooks_distance
 from .plot_frames import Cutoff, compare_influence_frame, dotplot_frame, qq_frame, ranef_frame, residual_frame
 from .plots import (

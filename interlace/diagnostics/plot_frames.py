@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.fitted import record_of
@@ -17,7 +18,7 @@ from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import Cases, cases_of
 from .deletion import delete_exactly
-from .fitted_rows import FittedRows, FloatArray, fitted_rows
+from .fitted_rows import FittedRows, fitted_rows
 from .influence import one_step
 from .measures import measure_of
 from .residuals import conditional_fit, conditional_sd, resid_conditional

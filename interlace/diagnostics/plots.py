@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
-from .fitted_rows import BoolArray, FloatArray, IntArray
+from interlace.arrays import BoolArray, FloatArray, IntArray
 
 # Okabe & Ito's colours, which the colour-blind can tell apart.
 BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.pls import PLSFit
 from interlace.prediction.parts import fixed_part, random_part
-
-from .fitted_rows import FloatArray
 
 Seed = int | np.random.Generator | np.random.SeedSequence | None
 

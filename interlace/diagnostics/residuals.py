@@ -8,10 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.fitted import record_of
 from interlace.formula.spelling import refuse_unknown
+from interlace.names import INTERCEPT
 from interlace.pls import PLSFit
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.rows.weighted import quadratics, whitened
@@ -20,7 +22,7 @@ from interlace.prediction.parts import conditional_mean, fixed_part
 from interlace.prediction.ranef import factor_columns, of_factor
 
 from .cases import cases_of
-from .fitted_rows import FittedRows, FloatArray, IntArray, fitted_rows
+from .fitted_rows import FittedRows, fitted_rows
 from .least_squares import GroupwiseOLS, groupwise_ols
 from .leverage import random_share
 from .quantile import Seed, quantile_residuals
@@ -280,10 +282,10 @@ def _ls_effects(
     parent = _holder(design, f)
     found = []
     for name in columns:
-        wanted = "Intercept" if name == "(Intercept)" else name
-        if name != "(Intercept)" and wanted not in design.xnames:
+        wanted = "Intercept" if name == INTERCEPT else name
+        if name != INTERCEPT and wanted not in design.xnames:
             continue
-        at = 0 if name == "(Intercept)" else 1 + design.xnames.index(wanted)
+        at = 0 if name == INTERCEPT else 1 + design.xnames.index(wanted)
         found.append((name, _centred(ols.coef[:, at], parent, standardize=standardize)))
     return found
 

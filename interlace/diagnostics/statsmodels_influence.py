@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from interlace.arrays import FloatArray
 from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, record_of
 from interlace.pls.rows.one_step import OneStep
 
 from .cases import Cases, cases_of
-from .fitted_rows import FloatArray, fitted_rows
+from .fitted_rows import fitted_rows
 from .influence import one_step
 from .leverage import leverage_of_rows
 from .plots import index_figure, influence_figure

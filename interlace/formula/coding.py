@@ -16,17 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import patsy
-from numpy.typing import NDArray
 from patsy.design_info import DesignInfo, FactorInfo, SubtermInfo
 from patsy.eval import EvalFactor
 
+from interlace.arrays import FloatArray
 from interlace.errors import DesignError, FormulaError
 from interlace.frames.columns import Columns
 from interlace.frames.readings import explain_text
 
 from .variables import NO_NAMES, Expression, Variable, as_variable
 
-FloatArray = NDArray[np.float64]
 # Terms of one side of a formula: the code of each one's variables, () for the intercept.
 Terms = tuple[tuple[str, ...], ...]
 

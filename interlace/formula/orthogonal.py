@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.errors import DesignError
-
-FloatArray = NDArray[np.float64]
 
 
 class Poly:

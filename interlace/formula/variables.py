@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import patsy
-from numpy.typing import NDArray
 from pandas.api import types
 from patsy.eval import EvalEnvironment, EvalFactor
 
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, FormulaError, UnknownColumnError
 from interlace.frames.columns import Columns, missing_rows, plain, suggestion
 from interlace.frames.readings import check_text_numbers, explain_text, warn_of_same_readings
@@ -26,8 +26,6 @@ from interlace.frames.readings import check_text_numbers, explain_text, warn_of_
 from .orthogonal import Poly
 from .spelling import DOTTED, function_advice
 from .storage import check_restored, names_in, restored_state, stored_state
-
-FloatArray = NDArray[np.float64]
 
 NO_NAMES = EvalEnvironment([{}])
 # What every formula may call beside patsy's own functions.
@@ -311,13 +309,13 @@ class Variable:
     contrast: Any = None
 
     @property
-    def missing(self) -> NDArray[np.bool_]:
+    def missing(self) -> BoolArray:
         """Rows without a value, shape (n,)."""
         if isinstance(self.values, pd.Categorical):
             return np.asarray(self.values.codes < 0)
         return np.asarray(np.isnan(self.values).any(axis=1))
 
-    def take(self, rows: NDArray[np.intp] | None) -> Variable:
+    def take(self, rows: IntArray | None) -> Variable:
         """The variable in some rows (None: all of them), without the levels that do not occur there."""
         values = self.values if rows is None else self.values[rows]
         if isinstance(values, pd.Categorical):

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import BoolArray, IntArray
 from interlace.errors import DesignError
 from interlace.pls.matrices.terms import GroupingFactor
-
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +133,7 @@ def grouping_factor(
     return GroupingFactor(codes, len(levels)), labels
 
 
-def codes_of_new(
-    labels: FactorLabels, columns: Sequence[Any]
-) -> tuple[IntArray, list[Any], NDArray[np.bool_]]:
+def codes_of_new(labels: FactorLabels, columns: Sequence[Any]) -> tuple[IntArray, list[Any], BoolArray]:
     """Codes of new rows in the levels of the fit.
 
     Parameters
@@ -201,7 +197,7 @@ def _positions(known: pd.Index, levels: pd.Index) -> IntArray:
     return known.astype(object).get_indexer(levels.astype(object))
 
 
-def _unseen(found: Sequence[LevelCodes], rows: NDArray[np.bool_]) -> list[Any]:
+def _unseen(found: Sequence[LevelCodes], rows: BoolArray) -> list[Any]:
     """Levels in the given rows, once each, in order of appearance."""
     if not rows.any():
         return []

@@ -211,8 +211,9 @@ def warn_of_same_readings(name: str, levels: Iterable[Any]) -> None:
     DataWarning
         With the pairs, and what makes them one.
     """
-    found = list(levels)
-    if not any(isinstance(level, str) for level in found):
+    # Not list(levels): an index of text hands out its values one by one, each at the price of a hundred.
+    found = np.asarray(levels, dtype=object).tolist()
+    if str not in set(map(type, found)) or _plainly_different(found):
         return
     first: dict[str, Any] = {}
     firsts = [(first.setdefault(_reading(level), level), level) for level in found]
@@ -224,6 +225,14 @@ def warn_of_same_readings(name: str, levels: Iterable[Any]) -> None:
             DataWarning,
             stacklevel=callers_level(),
         )
+
+
+def _plainly_different(levels: list[Any]) -> bool:
+    """Whether nothing but what tells levels apart is in them: no reading need be looked at."""
+    if set(map(type, levels)) != {str}:
+        return False
+    lines = "\n".join(levels) + "\n"
+    return lines.isascii() and ".0\n" not in lines and list(map(str.strip, levels)) == levels
 
 
 def _reading(level: Any) -> str:

@@ -8,16 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, MissingValuesError
 
 from .columns import Columns, check_columns, plain
 from .readings import explain_text
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
 Missing = Literal["drop", "raise", "none"]
 
 # What pandas raises for a subset that does not fit (an unknown name in a query is a NameError).

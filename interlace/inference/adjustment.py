@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from .fstatistic import FloatArray
+from interlace.arrays import FloatArray
 
 # Words of R's p.adjust that statsmodels spells differently.
 SPELLINGS = {"fdr": "fdr_bh", "BH": "fdr_bh", "BY": "fdr_by", "hochberg": "simes-hochberg"}

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.arrays import BoolArray, FloatArray
 from interlace.design import Design
 from interlace.errors import InferenceError
 from interlace.frames.columns import Columns
 
 from .confidence import check_alpha
 from .fixed_terms import FixedTerm, fixed_terms, rows_of_fit
-from .fstatistic import Approximation, FloatArray
+from .fstatistic import Approximation
 from .hypotheses import AnovaType, CompleteColumns, marginal, partially_sequential, sequential
 
 ANOVA_COLUMNS = ["sum_sq", "mean_sq", "num_df", "den_df", "F", "p_value"]
@@ -71,7 +71,7 @@ def _complete_columns(
     }
 
 
-def _no_first(info: Any, term: Any) -> NDArray[np.bool_]:
+def _no_first(info: Any, term: Any) -> BoolArray:
     """Columns of a term in which no categorical variable is at its first category."""
     mask = np.ones(1, dtype=bool)
     for factor in term.factors:

@@ -6,13 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.errors import InferenceError
 
 from .likelihood_ratio import Maximum, as_ml, check_comparable, comparison_table
-
-FloatArray = NDArray[np.float64]
 
 
 def anova(*results: Any, refit: Literal["ml"] | None = "ml") -> pd.DataFrame:

@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
+from interlace.arrays import FloatArray
 from interlace.errors import InferenceError
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.formula.coding import linear_constraints
 
 from .approximation import Approximation, approximation_of
-
-FloatArray = NDArray[np.float64]
 
 COLUMNS = ["statistic", "pvalue", "df_constraint", "df_denom"]
 

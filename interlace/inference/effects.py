@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.fitted import Ddf, EstimatedModel
 
 from .anova import anova_contrasts, anova_table, contrast_table
@@ -17,8 +17,6 @@ from .emmeans import EstimatedMarginalMeans, estimated_marginal_means
 from .explained import VarianceShares, shares_of_variance
 from .hypotheses import AnovaType
 from .likelihood_ratio import Maximum, as_ml, deletion_table, without_fixed_terms, without_random_terms
-
-FloatArray = NDArray[np.float64]
 
 
 def coef_table(self: EstimatedModel, ddf: Ddf | None = None, *, alpha: float = 0.05) -> pd.DataFrame:

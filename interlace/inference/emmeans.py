@@ -8,13 +8,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 
 from .adjustment import adjusted
 from .anova import contrast_table
-from .fstatistic import Approximation, FloatArray
+from .fstatistic import Approximation
 from .reference_grid import averaging_rows, reference_grid
 
 Contrasts: TypeAlias = Literal["pairwise", "treatment", "consecutive", "polynomial"]
@@ -84,7 +84,7 @@ class EstimatedMarginalMeans:
         tables = [self._compared(own, kind, adjust) for own in self._groups()]
         return pd.concat(tables, ignore_index=True)
 
-    def _groups(self) -> Iterator[NDArray[np.intp]]:
+    def _groups(self) -> Iterator[IntArray]:
         """Positions of the means within each combination of the ``by`` variables."""
         if not self.by:
             yield np.arange(len(self.frame))
@@ -92,7 +92,7 @@ class EstimatedMarginalMeans:
         for own in self.frame.groupby(list(self.by), observed=True, sort=False).indices.values():
             yield np.sort(own)
 
-    def _compared(self, own: NDArray[np.intp], kind: str, adjust: str | None) -> pd.DataFrame:
+    def _compared(self, own: IntArray, kind: str, adjust: str | None) -> pd.DataFrame:
         labels = [" ".join(map(str, key)) for key in self.frame[list(self.specs)].to_numpy(dtype=object)[own]]
         names, weights = contrast_weights(kind, labels)
         known = ~np.isnan(self.rows[own]).any(axis=1)

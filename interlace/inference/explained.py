@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interlace.arrays import FloatArray
 from interlace.pls import RandomTerm
-
-from .fstatistic import FloatArray
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import InferenceError
 from interlace.frames.columns import Columns, as_frame
-
-from .fstatistic import FloatArray
 
 
 @dataclass(frozen=True)

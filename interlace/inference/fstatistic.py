@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-FloatArray = NDArray[np.float64]
+from interlace.arrays import FloatArray
 
 # An eigenvalue below this share of the largest belongs to contrasts that depend on one another.
 DEPENDENT = 1e-8

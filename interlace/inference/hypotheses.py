@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
+from interlace.arrays import BoolArray, FloatArray
+
 from .fixed_terms import FixedTerm
-from .fstatistic import FloatArray
 
 AnovaType: TypeAlias = Literal[1, 2, 3]
 # Singular values below this share of the largest are zero: columns have unit length before.
@@ -87,7 +87,7 @@ class CompleteColumns:
     """
 
     matrix: FloatArray
-    no_first: NDArray[np.bool_]
+    no_first: BoolArray
 
 
 def marginal(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from interlace.arrays import FloatArray
 from interlace.errors import InferenceError
 from interlace.pls import PLSFit
 from interlace.pls.search.information import EntryInformation
 
-from .fstatistic import DEPENDENT, NOTHING_TO_TEST, FloatArray, FTest
+from .fstatistic import DEPENDENT, NOTHING_TO_TEST, FTest
 
 # Expected information below this share of the largest, with a unit diagonal: redundant variances.
 REDUNDANT = 1e-10

@@ -12,12 +12,12 @@ import pandas as pd
 from scipy import stats
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.design import Design, TermLabels
 from interlace.errors import InferenceError
 from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm
 
 from .fixed_terms import coded_matrix, fixed_terms, rows_of_fit
-from .fstatistic import FloatArray
 
 LIKELIHOOD_COLUMNS = ["npar", "loglik", "aic", "bic", "deviance", "chisq", "df", "p_value"]
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.names import sd_cor_names
 from interlace.pls import PLSFit, ProfiledCriterion
+from interlace.pls.matrices.structures import unstructured
 
-FloatArray = NDArray[np.float64]
 IntervalMethod = Literal["wald", "profile", "bootstrap"]
 
 # Share of sigma that a random effect must add to the responses for its variance not to be called zero.
@@ -128,8 +128,7 @@ def sds_and_correlations(
         matrix = np.clip(matrix, -1.0, 1.0)
         k = np.arange(Sigma.shape[-1])
         matrix[..., k, k] = sds
-        columns, rows = np.triu_indices(len(k))
-        pieces.append(matrix[..., rows, columns])
+        pieces.append(unstructured(len(k)).entries(matrix))
     return np.concatenate(pieces, axis=-1)
 
 

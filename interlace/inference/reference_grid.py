@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import linalg
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import InferenceError
 from interlace.formula.storage import names_in
 
 from .fixed_terms import coded_matrix, rows_of_fit
-from .fstatistic import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +178,7 @@ def _shares(grid: ReferenceGrid, averaged: Sequence[str], weights: str) -> Float
     return np.array([counts.get(key if len(counted) > 1 else key[0], 0) for key in keys], dtype=float)
 
 
-def _positions(grid: ReferenceGrid, labels: pd.DataFrame) -> NDArray[np.intp]:
+def _positions(grid: ReferenceGrid, labels: pd.DataFrame) -> IntArray:
     """Which row of the labels each combination of the grid belongs to."""
     if not len(labels.columns):
         return np.zeros(len(grid.frame), dtype=np.intp)

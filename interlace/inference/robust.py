@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DesignError, MissingValuesError
 from interlace.fitted import EstimatedModel, Fitted
@@ -19,8 +19,6 @@ from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.matrices.triangular import inverse_from_upper
 from interlace.pls.rows.weighted import rows_of
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 Kind = Literal["CR0", "CR2"]
 
 # Rows of the largest cluster for CR2, which takes a root of a matrix with a row for each of them.

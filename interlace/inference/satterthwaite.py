@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interlace.arrays import FloatArray
 from interlace.pls import PLSFit
 
-from .fstatistic import NOTHING_TO_TEST, FloatArray, FTest, principal_contrasts
+from .fstatistic import NOTHING_TO_TEST, FTest, principal_contrasts
 
 # Curvature below this share of the largest, with a unit diagonal: a direction in which nothing changes.
 FLAT = 1e-8

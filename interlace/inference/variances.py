@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from interlace.arrays import BoolArray, FloatArray, IntArray
+from interlace.pls.matrices.structures import unstructured
 
 # A direction is called flat when its curvature is below this fraction of the largest, after scaling the
 # Hessian to a unit diagonal: lmerTest drops eigenvalues below 1e-8 in the same place.
@@ -17,9 +16,11 @@ FLAT = 1e-8
 SHARE = 1e-6
 
 
-def lower_triangle(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def lower_triangle(k: int) -> tuple[IntArray, IntArray]:
     """Rows and columns of a k x k lower triangle, row by row (MixedLM's order of parameters)."""
-    return np.tril_indices(k)
+    structure = unstructured(k)
+    order = structure.row_by_row
+    return structure.rows[order], structure.columns[order]
 
 
 def natural_parameters(covariances: Sequence[FloatArray]) -> FloatArray:
@@ -63,7 +64,7 @@ def relative_factors(natural: FloatArray, sizes: Sequence[int], sigma2: float) -
     """
     factors, start = [], 0
     for k in sizes:
-        stop = start + k * (k + 1) // 2
+        stop = start + unstructured(k).m
         factor = _semidefinite_factor(_symmetric(natural[start:stop], k) / sigma2)
         if factor is None:
             return None
@@ -97,10 +98,7 @@ def _semidefinite_factor(Sigma: FloatArray) -> FloatArray | None:
 
 def column_major(factors: Sequence[FloatArray]) -> FloatArray:
     """Theta in lme4's order: lower triangles of the relative factors, column by column."""
-    pieces = []
-    for factor in factors:
-        columns, rows = np.triu_indices(len(factor))
-        pieces.append(factor[rows, columns])
+    pieces = [unstructured(len(factor)).theta(factor) for factor in factors]
     return np.concatenate(pieces) if pieces else np.empty(0)
 
 
@@ -124,7 +122,7 @@ def natural_jacobian(factors: Sequence[FloatArray], sigma2: float) -> FloatArray
     With Sigma = sigma^2 Lambda Lambda', the derivative by entry (r, c) of Lambda is
     sigma^2 (e_r Lambda_c' + Lambda_c e_r'), Lambda_c being column c; by sigma it is 2 sigma Lambda Lambda'.
     """
-    n_theta = sum(len(factor) * (len(factor) + 1) // 2 for factor in factors)
+    n_theta = sum(unstructured(len(factor)).m for factor in factors)
     jacobian = np.zeros((n_theta, n_theta + 1))
     start = 0
     for factor in factors:
@@ -137,14 +135,10 @@ def natural_jacobian(factors: Sequence[FloatArray], sigma2: float) -> FloatArray
 
 
 def _term_jacobian(factor: FloatArray, sigma2: float) -> FloatArray:
-    k = len(factor)
-    columns, rows = np.triu_indices(k)
-    block = np.empty((len(rows), len(rows)))
-    for position, (r, c) in enumerate(zip(rows, columns, strict=True)):
-        moved = np.zeros((k, k))
-        moved[r] = factor[:, c]
-        block[:, position] = sigma2 * (moved + moved.T)[lower_triangle(k)]
-    return block
+    structure = unstructured(len(factor))
+    moved = structure.jacobian(structure.theta(factor)) @ factor.T
+    by_theta = structure.entries(moved + moved.transpose(0, 2, 1))  # one row for each parameter
+    return sigma2 * by_theta[:, structure.row_by_row].T
 
 
 def boundary_thetas(factors: Sequence[FloatArray], ranks_lost: Sequence[int]) -> BoolArray:
@@ -163,7 +157,7 @@ def boundary_thetas(factors: Sequence[FloatArray], ranks_lost: Sequence[int]) ->
         True for the columns of the factors whose pivot vanished, in lme4's order.
     """
     pieces = [
-        _held_columns(f, lost)[np.triu_indices(len(f))[0]]
+        _held_columns(f, lost)[unstructured(len(f)).columns]
         for f, lost in zip(factors, ranks_lost, strict=True)
     ]
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=bool)

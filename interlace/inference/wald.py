@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults
 
+from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit
 
@@ -22,8 +23,6 @@ from .variances import (
     natural_jacobian,
     quadratic_form,
 )
-
-FloatArray = NDArray[np.float64]
 
 
 def covariance(fit: PLSFit, vcov_beta: FloatArray) -> FloatArray:

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import InterlaceError, SingularFitWarning
 from interlace.fitted import record_of
 from interlace.pls.factor import cholmod
-
-FloatArray = NDArray[np.float64]
 
 # Relative standard deviations at which the searches begin, beside the start of every fit.
 STARTS = {"small": 0.1, "unit": 1.0, "large": 10.0}

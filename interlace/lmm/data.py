@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from statsmodels.base.data import PandasData
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.names import variance_names
 
@@ -44,8 +44,8 @@ class DesignData(PandasData):
         self.labelled = labelled
         self.formula = formula
         self.frame = frame
-        self.endog: NDArray[np.float64] | None = design.y
-        self.exog: NDArray[np.float64] | None = design.X
+        self.endog: FloatArray | None = design.y
+        self.exog: FloatArray | None = design.X
         self.const_idx = _constant_column(design.X)
         self.k_constant = int(self.const_idx is not None or _spans_constant(design.X))
         self._cache: dict[str, Any] = {}
@@ -105,7 +105,7 @@ class DesignData(PandasData):
         """Label an array, unless the model was given by arrays that have no labels either."""
         return super().wrap_output(obj, how, names) if self.labelled else obj
 
-    def attach_cov(self, result: NDArray[np.float64]) -> Any:
+    def attach_cov(self, result: FloatArray) -> Any:
         """Label a covariance of all the parameters; leave that of a contrast as it is."""
         size = len(self.cov_names)
         return super().attach_cov(result) if np.shape(result) == (size, size) else result
@@ -130,12 +130,12 @@ class DesignData(PandasData):
         self.__dict__.update(state)
 
 
-def _constant_column(X: NDArray[np.float64]) -> int | None:
+def _constant_column(X: FloatArray) -> int | None:
     constant = [j for j in range(X.shape[1]) if np.ptp(X[:, j]) == 0 and X[0, j] != 0]
     return constant[0] if constant else None
 
 
-def _spans_constant(X: NDArray[np.float64]) -> bool:
+def _spans_constant(X: FloatArray) -> bool:
     """Whether the columns add up to a constant without one of them being constant."""
     if X.shape[1] == 0:
         return False

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.pls import GroupingFactor, RandomTerm
 from interlace.prediction.parts import random_part
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
+from interlace.arrays import FloatArray
 from interlace.errors import DesignError
 from interlace.inference import column_major, relative_factors
 from interlace.pls import ProfiledCriterion
 from interlace.pls.search.criterion import Decomposition
-
-FloatArray = NDArray[np.float64]
 
 # Where the residual variance is sought, around its value at the previous guess, in powers of e.
 BRACKET = 1.0

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.errors import FormulaError, MissingValuesError
 from interlace.formula.coding import parse_response
 from interlace.formula.variables import as_environment, environment_above, evaluate
@@ -20,8 +20,6 @@ from interlace.resampling import responses_of
 from interlace.resampling.refit import fits
 
 from .model import CrossedLMM, check_choice
-
-FloatArray = NDArray[np.float64]
 
 # Numbers of responses held at a time as one matrix.
 HELD = 4_000_000

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from statsmodels.base.model import LikelihoodModel
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.formula.elsewhere import MODEL, refuse_attribute
 from interlace.inference import relative_factors
+from interlace.pls.factor.solvers import Solver
 
 from . import mixedlm
 from .distribution import MarginalDistribution
 from .likelihood import Likelihood
-
-FloatArray: TypeAlias = NDArray[np.float64]
-Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
 
 
 class MarginalModel(LikelihoodModel):

@@ -10,16 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.inference import natural_parameters
 from interlace.prediction.ranef import factor_columns, of_factor
 
 from .likelihood import Likelihood
-
-FloatArray = NDArray[np.float64]
 
 
 class DesignedModel(Protocol):

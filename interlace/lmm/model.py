@@ -11,11 +11,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.design import Design, build_design, design_from_arrays
+from interlace.design.assembly import Rank
 from interlace.design.describe import describe
 from interlace.design.from_arrays import is_matrix
 from interlace.design.from_formula import with_groups
@@ -26,19 +28,20 @@ from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
 from interlace.frames.columns import as_frame, as_pandas
+from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
 from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
+from interlace.pls.factor.solvers import Solver
 
 from .data import DesignData
 from .marginal import MarginalModel
 from .results import CrossedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
 
-FloatArray = NDArray[np.float64]
-Missing: TypeAlias = Literal["drop", "raise", "none"]
-Rank: TypeAlias = Literal["drop", "error"]
-Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
 Likelihoods: TypeAlias = Literal["REML", "ML"]
+
+# Looked up once: get_args takes longer than a product of small matrices.
+APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
 
 # Newton steps after which the search gives up; the bank's hardest model needs a third of them.
 MAXITER = 200
@@ -377,8 +380,8 @@ class CrossedLMM(MarginalModel):
         refuse_unknown("fit", unknown)
         check_choice("reml", reml, (True, False))
         check_method(method)
-        check_choice("ddf", ddf, get_args(Ddf))
-        check_choice("solver", solver, ("auto", "cholmod", "blocked"))
+        check_choice("ddf", ddf, APPROXIMATIONS)
+        check_choice("solver", solver, SOLVERS)
         if ddf == "kenward-roger" and not reml:
             raise InferenceError(KENWARD_ROGER_NEEDS_REML)
         design = self.design

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from statsmodels.base.model import LikelihoodModelResults
 
+from interlace.arrays import FloatArray
 from interlace.diagnostics import hlm_resid, plot
 from interlace.diagnostics.statsmodels_influence import get_influence
 from interlace.fitted import Ddf, Fitted
@@ -34,8 +34,6 @@ from interlace.resampling.response import responses_of_fit
 from interlace.resampling.simulate import simulate
 
 from .marginal import MarginalModel
-
-FloatArray = NDArray[np.float64]
 
 # What has an entry per row and is forgotten with the rows.
 ROW_ATTRIBUTES = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal", "responses")
@@ -91,10 +89,10 @@ class CrossedLMMResults(LikelihoodModelResults):
 
     def __init__(self, model: MarginalModel, pls_fit: PLSFit, *, full_output: bool = True) -> None:
         self.record = Fitted(model.design, pls_fit)
-        params = np.concatenate([pls_fit.beta, natural_parameters(pls_fit.Sigma)])
+        self.term_covariances = pls_fit.Sigma
+        params = np.concatenate([pls_fit.beta, natural_parameters(self.term_covariances)])
         super().__init__(model, params, scale=float(pls_fit.sigma2))
         self.full_output = full_output
-        self.term_covariances = pls_fit.Sigma
         self.nobs = int(pls_fit.n)
         self.k_fe = int(pls_fit.p)
         self.reml = bool(pls_fit.reml)
@@ -125,7 +123,8 @@ class CrossedLMMResults(LikelihoodModelResults):
 
     @ddf.setter
     def ddf(self, ddf: Ddf) -> None:
-        self.record = replace(self.record, ddf=ddf)
+        if ddf != self.record.ddf:
+            self.record = replace(self.record, ddf=ddf)
 
     @property
     def criterion(self) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.errors import DesignError
 from interlace.formula.storage import names_in
 from interlace.frames.columns import Columns, as_frame, plain
@@ -23,8 +23,6 @@ except ImportError as error:
         "interlace.neighbours.marginaleffects needs the package marginaleffects, which is not installed; "
         "pip install marginaleffects"
     ) from error
-
-FloatArray = NDArray[np.float64]
 
 
 def adapt(results: Any) -> Adapted:

@@ -24,14 +24,25 @@ d(theta)                objective       profiled deviance or REML criterion (eqs
 
 From equation to function, in the order of a fit:
 
-1. terms to columns of Z (eqs. 5-7): `terms`, `crossproducts.cross_products`
-2. bases in which scales do not matter: `basis.fixed_basis`, `basis.term_basis`
-3. theta to Lambda (eq. 4): `relcov.RelativeCovariance`
-4. ``P' L L' P = M`` (eq. 18): `solvers.choose`, then `nested`, `blocked` or `cholmod`
-5. fixed effects, modes, criterion (eqs. 34, 41, 48-52): `criterion.ProfiledCriterion`
-6. gradient, score matrices, information: `derivatives.derivatives`
-7. the minimum and its proof: `start`, `optimize.minimize`, `certificate.certify`
-8. the snapshot: `fit.fit`, which returns a `PLSFit`
+1. terms to columns of Z (eqs. 5-7): `matrices.terms`, `matrices.crossproducts.cross_products`
+2. bases in which scales do not matter: `matrices.basis.fixed_basis`, `matrices.basis.term_basis`
+3. theta to Lambda (eq. 4): `matrices.structures.Structure`, `matrices.relcov.RelativeCovariance`
+4. ``P' L L' P = M`` (eq. 18): `factor.solvers.choose`, then `factor.nested`, `blocked` or `cholmod`
+5. fixed effects, modes, criterion (eqs. 34, 41, 48-52): `search.criterion.ProfiledCriterion`
+6. gradient, score matrices, information: `search.derivatives`, `search.information`
+7. the minimum: `search.start`, then `search.optimize.minimize`, its steps by `search.newton`, what gradients
+   do not see by `search.boundary`, and the proof by `search.certificate.certify`
+8. the snapshot: `fit.fit`, which returns a `PLSFit`; `polish` finds its last digits
+
+Folders, each of which may import those before it:
+
+============  ==============================================================================================
+`matrices`    the data, and theta to Lambda: what is known before anything is factorised
+`factor`      ``M``: one seam (`factorization`), three implementations, and sums over their entries
+`search`      a criterion (`protocol` says what that is), its derivatives, its minimum
+`held`        the deviance with one parameter held fixed, for profiles; by `search.descent` where it is tied
+`rows`        the rows behind a fit: deletion, leverage, whitening, predictions, other responses
+============  ==============================================================================================
 
 Nothing here knows a label, a formula or a data frame.
 """

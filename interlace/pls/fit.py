@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from interlace.arrays import FloatArray
 from interlace.errors import OptimizationError
 from interlace.pls.factor.solvers import Solver, choose
 from interlace.pls.matrices.basis import FixedBasis, fixed_basis, term_basis
 from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
 from interlace.pls.matrices.relcov import RelativeCovariance, null_space, relative_covariance
-from interlace.pls.matrices.terms import FloatArray, GroupingFactor, RandomTerm
+from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.threads import suitable_threads
 from interlace.pls.matrices.triangular import inverse_from_upper, lower_solve_right
 from interlace.pls.search.certificate import Certificate, certify
-from interlace.pls.search.criterion import ProfiledCriterion
+from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 from interlace.pls.search.information import (
     EntryInformation,
     entries_by_theta,
@@ -85,7 +86,7 @@ class PLSFit:
     Lambda: tuple[FloatArray, ...]
     b: tuple[FloatArray, ...]
     singular: tuple[FloatArray, ...]
-    optimum: Optimum
+    optimum: Optimum[Decomposition]
     certificate: Certificate
     criterion: ProfiledCriterion
 
@@ -305,7 +306,7 @@ def fit(
 def fit_criterion(
     criterion: ProfiledCriterion,
     *,
-    start: FloatArray | Optimum | None = None,
+    start: FloatArray | Optimum[Decomposition] | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
 ) -> PLSFit:
@@ -330,7 +331,7 @@ def fit_criterion(
 
 def _fitted(
     criterion: ProfiledCriterion,
-    start: FloatArray | Optimum | None,
+    start: FloatArray | Optimum[Decomposition] | None,
     maxiter: int,
     callback: Callable[[Iteration], None] | None,
 ) -> PLSFit:
@@ -338,7 +339,9 @@ def _fitted(
     return snapshot(criterion, optimum)
 
 
-def _start(criterion: ProfiledCriterion, start: FloatArray | Optimum | None) -> FloatArray | Optimum:
+def _start(
+    criterion: ProfiledCriterion, start: FloatArray | Optimum[Decomposition] | None
+) -> FloatArray | Optimum[Decomposition]:
     """Where the search begins, in basis parameters."""
     relcov = criterion.relcov
     if start is None:
@@ -352,7 +355,7 @@ def _start(criterion: ProfiledCriterion, start: FloatArray | Optimum | None) -> 
     return np.asarray(relcov.to_basis @ np.asarray(start, dtype=float))
 
 
-def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
+def snapshot(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) -> PLSFit:
     """Everything that a fit is asked for, in the user's columns and units."""
     at, relcov, basis, cp = optimum.at, criterion.relcov, criterion.basis, criterion.cp
     p = cp.p
@@ -385,21 +388,14 @@ def snapshot(criterion: ProfiledCriterion, optimum: Optimum) -> PLSFit:
     )
 
 
-def _term_bases(relcov: RelativeCovariance) -> list[FloatArray]:
-    """R_i^-1 of each term: the first column block of ``from_basis`` per term."""
-    return [
-        relcov.from_basis[own, own][:k, :k] for k, own in zip(relcov.term_k, relcov.term_slices, strict=True)
-    ]
-
-
 def _factor_bases(relcov: RelativeCovariance) -> list[FloatArray]:
     """Block-diagonal R^-1 of each factor, (K, K)."""
-    return relcov.of_factors(_term_bases(relcov))
+    return relcov.of_factors(relcov.term_inverses)
 
 
 def _modes(relcov: RelativeCovariance, modes: FloatArray) -> tuple[FloatArray, ...]:
     out = []
-    for R_inverse, f, start in zip(_term_bases(relcov), relcov.term_factor, relcov.term_start, strict=True):
+    for R_inverse, f, start in zip(relcov.term_inverses, relcov.term_factor, relcov.term_start, strict=True):
         by_level = modes[relcov.layout.slices[f]].reshape(-1, relcov.layout.K[f])
         out.append(by_level[:, start : start + len(R_inverse)] @ R_inverse.T)
     return tuple(out)
@@ -408,7 +404,7 @@ def _modes(relcov: RelativeCovariance, modes: FloatArray) -> tuple[FloatArray, .
 def _singular_directions(relcov: RelativeCovariance, phi: FloatArray) -> tuple[FloatArray, ...]:
     """Per term, linear combinations c of the raw effects with Var(c'b) = 0."""
     directions: list[FloatArray] = []
-    for block, R_inverse in zip(relcov.term_blocks(phi), _term_bases(relcov), strict=True):
+    for block, R_inverse in zip(relcov.term_blocks(phi), relcov.term_inverses, strict=True):
         null = null_space(block)
         # b_raw = R^-1 b_basis, so c'b_raw = 0 for c = R' null.
         raw = np.asarray(np.linalg.solve(R_inverse.T, null)) if null.shape[1] else null

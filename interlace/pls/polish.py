@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from interlace.pls.search.criterion import ProfiledCriterion
+from interlace.arrays import FloatArray
+from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
+from interlace.pls.search.newton import TrustRegion, quadratic
 from interlace.pls.search.optimize import Optimum
 from interlace.pls.search.secants import learned
 
 from .fit import PLSFit, snapshot
 
 # Deviance still to gain that is left alone: theta is then within 1e-8 of its standard error.
-TIGHT = 1e-16
+TOLERANCE = 1e-16
 STEPS = 4
+# Deviance by which a step may end higher: the last digits of theta are below those of the criterion.
+HIGHER = 1e-9
 
 
 def polished(fit: PLSFit) -> PLSFit:
@@ -33,27 +38,32 @@ def polished(fit: PLSFit) -> PLSFit:
     PLSFit
         The factorization stands at its optimum.
     """
-    if not fit.certificate.certified or fit.optimum.expected_decrease < TIGHT:
+    if not fit.certificate.certified or fit.optimum.expected_decrease < TOLERANCE:
         fit.criterion.decompose(fit.optimum.at.phi, fit.optimum.at.gauge)
         return fit
     optimum = _tightened(fit.criterion, fit.optimum)
     return replace(snapshot(fit.criterion, optimum), certificate=fit.certificate)
 
 
-def _tightened(criterion: ProfiledCriterion, optimum: Optimum) -> Optimum:
+def _tightened(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) -> Optimum[Decomposition]:
     at, now = optimum.at, optimum.derivatives
     missing = optimum.secant  # of the analytic Hessian
     for _ in range(STEPS):
-        values, vectors = np.linalg.eigh(now.hessian + missing)
-        values = np.maximum(np.abs(values), 1e-9 * np.abs(values).max(initial=1e-300))
-        g = vectors.T @ now.gradient
-        if g @ (g / values) / 2.0 < TIGHT:
+        model = quadratic(now.gradient, now.hessian + missing)
+        if model.expected_decrease < TOLERANCE:
             break
-        new = criterion.decompose(at.phi - vectors @ (g / values), at.gauge)
-        if not new.objective <= at.objective + 1e-9:
+        found = TrustRegion(np.inf).step(
+            model, _displaced(criterion, at), objective=at.objective, noise=HIGHER
+        )
+        if found is None:
             break
-        before, step, at = now, new.phi - at.phi, new
+        before, step, at = now, found.at.phi - at.phi, found.at
         now = criterion.derivatives(at)
         missing = learned(missing, before.slopes, now.slopes, step)
     criterion.decompose(at.phi, at.gauge)
     return replace(optimum, at=at, phi=criterion.relcov.triangle(at.Lambda), derivatives=now)
+
+
+def _displaced(criterion: ProfiledCriterion, at: Decomposition) -> Callable[[FloatArray], Decomposition]:
+    """The criterion at a change of phi."""
+    return lambda change: criterion.decompose(at.phi + change, at.gauge)

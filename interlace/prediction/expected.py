@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import NewDesign, apply_design
 from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, Fitted
@@ -22,8 +22,6 @@ from .parts import (
     mean_of_terms,
     refuse_unseen,
 )
-
-FloatArray = NDArray[np.float64]
 
 
 def fittedvalues_marginal(self: EstimatedModel) -> FloatArray:

@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design, Schema
 from interlace.errors import LevelError
 from interlace.frames.readings import same_reading
 from interlace.pls import PLSFit
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 NewLevels = Literal["error", "population"]
 
 # Labels of unseen levels that an error message spells out before it starts to count.

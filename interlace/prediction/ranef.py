@@ -7,15 +7,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import linalg
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.inference import columns_in_null
 from interlace.names import INTERCEPT, merged_columns
 
-FloatArray: TypeAlias = NDArray[np.float64]
 Labelled: TypeAlias = pd.Series | pd.DataFrame
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import linalg, stats
 
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.design import Design, apply_design
 from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, Fitted
@@ -23,8 +23,6 @@ from interlace.pls.rows.predictive import prediction_gradient, prediction_varian
 from interlace.pls.rows.weighted import Rows
 
 from .parts import NewLevels, check_new_levels, chosen_factors, fixed_part, mean_of_terms, refuse_unseen
-
-FloatArray = NDArray[np.float64]
 
 # Curvature below this share of the largest, after scaling, is flat: theta is not determined along it.
 FLAT = 1e-8
@@ -121,7 +119,7 @@ class _Target:
 
     X: FloatArray
     Xi: tuple[FloatArray, ...]
-    codes: tuple[NDArray[np.intp], ...]
+    codes: tuple[IntArray, ...]
     offset: FloatArray | None
     index: pd.Index
     weights: FloatArray | None
@@ -263,7 +261,7 @@ def _in_bases(
     design: Design,
     target: _Target,
     enters: list[bool],
-    complete: NDArray[np.bool_],
+    complete: BoolArray,
 ) -> Rows:
     relcov, count = criterion.relcov, int(complete.sum())
     columns = [np.zeros((count, K)) for K in relcov.layout.K]

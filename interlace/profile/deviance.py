@@ -6,16 +6,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.inference.parameters import parameter_values, sds_and_correlations
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.held.constrained import Conditional, as_ml, held_parameters
 
 from .walk import Walk
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +71,13 @@ class Likelihoods:
     def _least_sd(self, position: int) -> float:
         """A tenth of sigma in the units of the random effect, for standard deviations near zero."""
         relcov = self.fit.criterion.relcov
-        for own, inverse in zip(relcov.term_slices, relcov.term_inverses, strict=True):
+        terms = zip(relcov.structures, relcov.term_slices, relcov.term_inverses, strict=True)
+        for structure, own, inverse in terms:
             if own.start <= position < own.stop:
                 spread = 1.0 / np.abs(np.linalg.inv(inverse)).max(axis=0)
-                rows, _ = _triangle(len(inverse))
-                return 0.1 * float(np.sqrt(self.fit.sigma2) * spread[rows[position - own.start]])
+                row = structure.rows[position - own.start]
+                return 0.1 * float(np.sqrt(self.fit.sigma2) * spread[row])
         raise IndexError(position)
-
-
-def _triangle(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of theta's entries of one term."""
-    columns, rows = np.triu_indices(k)
-    return rows, columns
 
 
 def likelihoods(fit: PLSFit, criterion: ProfiledCriterion) -> Likelihoods:
@@ -104,9 +97,8 @@ def likelihoods(fit: PLSFit, criterion: ProfiledCriterion) -> Likelihoods:
     start = None if fit.is_singular else fit.theta
     ml = pls.fit_criterion(as_ml(criterion), start=start)
     kinds: list[str] = []
-    for k in criterion.relcov.term_k:
-        rows, columns = _triangle(k)
-        kinds += ["sd" if r == c else "cor" for r, c in zip(rows, columns, strict=True)]
+    for structure in criterion.relcov.structures:
+        kinds += ["sd" if own else "cor" for own in structure.diagonal]
     kinds += ["sigma", *["beta"] * fit.p]
     return Likelihoods(ml, parameter_values(ml), tuple(kinds))
 

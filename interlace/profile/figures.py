@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import interpolate, stats
 
-FloatArray = NDArray[np.float64]
+from interlace.arrays import FloatArray
 
 # Confidence levels marked in the pictures.
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.inference.confidence import check_alpha
 from interlace.inference.parameters import parameter_names, positions
@@ -20,8 +20,6 @@ from interlace.parallel import run
 from . import figures
 from .deviance import Likelihoods, likelihoods, parameters
 from .walk import Walk
-
-FloatArray = NDArray[np.float64]
 
 # How far a profile goes, as the confidence level of its ends, and points on either side: as in lme4.
 REACH = 0.99

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.errors import InferenceError
 from interlace.fitted import EstimatedModel
 
 from .deviance import likelihoods
-
-FloatArray = NDArray[np.float64]
 
 
 def profile_re(

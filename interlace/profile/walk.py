@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
+from interlace.arrays import FloatArray
 from interlace.errors import InterlaceError
 from interlace.pls.held.constrained import Conditional
-
-FloatArray = NDArray[np.float64]
 
 # Part of the distance from the estimate to which a limit is found.
 RELATIVE = 1e-10

@@ -8,6 +8,7 @@ import numpy as np
 
 from interlace.fitted import EstimatedModel
 from interlace.inference import correlations
+from interlace.pls.matrices.structures import unstructured
 
 RESIDUAL = "Residual SD"
 
@@ -62,10 +63,11 @@ def spreads(results: EstimatedModel) -> list[Spread]:
 def _of_term(factor: str, columns: tuple[str, ...], covariance: np.ndarray) -> list[Spread]:
     sd, cor = np.sqrt(np.diag(covariance)), correlations(covariance)
     single = [Spread(factor, (name,), float(value)) for name, value in zip(columns, sd, strict=True)]
+    structure = unstructured(len(columns))
     pairs = [
         Spread(factor, (columns[j], columns[i]), float(cor[i, j]))
-        for j in range(len(columns))
-        for i in range(j + 1, len(columns))
+        for i, j in zip(structure.rows, structure.columns, strict=True)
+        if i != j
     ]
     return single + pairs
 

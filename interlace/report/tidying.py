@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.diagnostics.leverage import leverage
 from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import IntervalMethod, parameter_values, sds_and_correlations
-
-FloatArray = NDArray[np.float64]
+from interlace.pls.matrices.structures import unstructured
 
 TESTS = ["estimate", "std_error", "statistic", "df", "p_value"]
 
@@ -89,9 +88,9 @@ def _random_rows(design: Design) -> list[tuple[str, str]]:
     rows = []
     for labels in design.term_labels:
         group, columns = design.factor_labels[labels.factor].name, labels.columns
-        for j, column in enumerate(columns):
-            rows.append((group, f"sd__{column}"))
-            rows += [(group, f"cor__{column}.{other}") for other in columns[j + 1 :]]
+        structure = unstructured(len(columns))
+        for i, j in zip(structure.rows, structure.columns, strict=True):
+            rows.append((group, f"sd__{columns[j]}" if i == j else f"cor__{columns[j]}.{columns[i]}"))
     return [*rows, ("Residual", "sd__Observation")]
 
 

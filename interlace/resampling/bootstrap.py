@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import parameter_names, parameter_values, positions
@@ -24,7 +24,6 @@ from .intervals import acceleration, intervals
 from .residual_bootstrap import Resampler, resampler
 from .simulate import Simulator, seeds, simulator
 
-FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "cases"]
 
 # Replicates that are fitted as one task, and numbers of simulated responses held at a time. The split must

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import IntArray
 from interlace.design import Design, UsedRows
 from interlace.frames.levels import FactorLabels
 from interlace.pls import GroupingFactor, RandomTerm
-
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

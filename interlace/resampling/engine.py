@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import RankDeficiencyError
 from interlace.inference.parameters import column_sizes, parameter_table, parameter_values
@@ -25,7 +25,6 @@ from .refit import estimates_of, fits, warm_start
 from .residual_bootstrap import Resampler
 from .simulate import Simulator, generators
 
-FloatArray = NDArray[np.float64]
 Statistic = Callable[[Any], Any]
 
 
@@ -92,7 +91,7 @@ class Engine:
         levels = self.model.design.factors[factor].n_levels
         return self.with_levels(factor, generator.integers(levels, size=levels))
 
-    def with_levels(self, factor: int, levels: Sequence[int] | NDArray[np.intp]) -> Replicate:
+    def with_levels(self, factor: int, levels: Sequence[int] | IntArray) -> Replicate:
         """Replicate for some levels of a factor."""
         design = with_levels(self.model.design, factor, levels)
         try:

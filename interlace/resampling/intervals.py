@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from interlace.arrays import FloatArray
 from interlace.inference.confidence import check_alpha
-
-FloatArray = NDArray[np.float64]
 
 KINDS = ("percentile", "basic", "normal", "bca")
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interlace import pls
+from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.matrices.threads import suitable_threads
@@ -17,7 +17,6 @@ from interlace.pls.rows.other_responses import Estimates, Responses, estimates
 
 from .response import response_values
 
-FloatArray = NDArray[np.float64]
 Fit = TypeVar("Fit")
 
 

@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.pls import PLSFit
 from interlace.prediction.parts import fixed_part, random_part
 
 from .simulate import add_random_part
-
-FloatArray = NDArray[np.float64]
 
 # Share of the largest variance below which there is none along a direction.
 ZERO = 1e-12

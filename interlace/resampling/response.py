@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError, MissingValuesError
 from interlace.fitted import EstimatedModel
 from interlace.pls import ProfiledCriterion
 from interlace.pls.rows.other_responses import Responses, responses
 from interlace.pls.rows.weighted import rows_of
-
-FloatArray = NDArray[np.float64]
 
 
 def responses_of(design: Design, criterion: ProfiledCriterion) -> Responses:

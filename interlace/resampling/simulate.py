@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel
 from interlace.pls import PLSFit
 from interlace.prediction.parts import conditional_mean, fixed_part
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

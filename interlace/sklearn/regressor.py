@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray
 from interlace.errors import FormulaError
 from interlace.formula.grammar import parse_formula
 from interlace.frames.columns import as_frame
@@ -27,7 +27,6 @@ except ImportError as error:
         'pip install "interlace[sklearn]"'
     ) from error
 
-FloatArray = NDArray[np.float64]
 # What the response is called if the formula does not say.
 RESPONSE = "y"
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import linalg
 
-FloatArray = NDArray[np.float64]
+from interlace.arrays import FloatArray, IntArray
 
 REFERENCE = Path(__file__).parent / "reference"
 # The bank spells the fixed part for formulaic; patsy wants a real function and its own contrast class.
@@ -75,7 +74,7 @@ class BankModel:
         return dict(load("results", self.id))
 
     @cached_property
-    def rows(self) -> NDArray[np.intp]:
+    def rows(self) -> IntArray:
         """Positions of the rows that are used."""
         return np.delete(np.arange(len(self.frame)), np.array(self.reference["rows_dropped"], int) - 1)
 
@@ -123,7 +122,7 @@ class BankModel:
             sds=np.array(ranef["condsd"], float).T[order],
         )
 
-    def _slowest_first(self, name: str, levels: list[str]) -> NDArray[np.intp]:
+    def _slowest_first(self, name: str, levels: list[str]) -> IntArray:
         """Order of the levels of ``a:b``: by a, then by b, each in the order of the data's levels."""
         ranks = [{str(v): i for i, v in enumerate(self.frame[c].cat.categories)} for c in name.split(":")]
         parts = [level.split(":") for level in levels]

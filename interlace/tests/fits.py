@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from interlace import CrossedLMM, pls
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.pls.factor.solvers import Solver
 
@@ -31,7 +31,7 @@ class Fitted:
         return self.result.model.design
 
     @cached_property
-    def condsd(self) -> dict[str, NDArray[np.float64]]:
+    def condsd(self) -> dict[str, FloatArray]:
         """Conditional standard deviations, factor by factor, shape (levels, columns)."""
         return {name: as_table(value) for name, value in self.result.random_effects_se.items()}
 
@@ -62,7 +62,7 @@ def criterion(name: str, solver: Solver) -> pls.ProfiledCriterion:
     )
 
 
-def as_table(value: pd.Series | pd.DataFrame | float) -> NDArray[np.float64]:
+def as_table(value: pd.Series | pd.DataFrame | float) -> FloatArray:
     """Two-dimensional array of a Series (one column), of a DataFrame or of a number."""
     array = np.asarray(value, dtype=float)
     return array.reshape(-1, 1) if array.ndim < 2 else array

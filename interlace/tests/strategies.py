@@ -15,13 +15,11 @@ import numpy as np
 import pandas as pd
 from hypothesis import settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm, fit, profiled_criterion
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.fit import fit_criterion, snapshot
-
-FloatArray = NDArray[np.float64]
 
 # What this machine can run. That CI has both is a test of its own (test_cholmod_is_present_where_promised).
 SOLVERS: tuple[Solver, ...] = ("blocked", "cholmod") if find_spec("sksparse") else ("blocked",)
@@ -56,7 +54,7 @@ class SmallDesign:
     def changed(self, **fields: Any) -> SmallDesign:
         return replace(self, **fields)
 
-    def take(self, rows: NDArray[np.intp]) -> SmallDesign:
+    def take(self, rows: IntArray) -> SmallDesign:
         """Take other rows of the same model: a permutation, or each row twice."""
         return replace(
             self,
@@ -139,7 +137,7 @@ SHAPES = (
 )
 
 
-def _factor(rng: np.random.Generator, n: int, levels: int, parent: NDArray[np.intp] | None) -> GroupingFactor:
+def _factor(rng: np.random.Generator, n: int, levels: int, parent: IntArray | None) -> GroupingFactor:
     """Unbalanced codes; within a parent's levels if there is one; every level in at least one row."""
     shares = rng.dirichlet(np.full(levels, 2.0))
     codes = rng.choice(levels, size=n, p=shares)

@@ -9,18 +9,21 @@ it, and nothing cancels when a variance is small.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 from scipy import linalg, sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import NotPositiveDefiniteError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout, axes
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.triangular import symmetric_from_lower
 
 from .nested import absorbed, diagonal_blocks
-from .schur import WeightedGram, by_popularity
+from .reweighing import Places, places_of
+from .schur import WeightedGram, by_block, by_popularity, row_products, row_quadratics
 
 # Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
 DENSE_SHARE = 0.2
@@ -28,16 +31,16 @@ DENSE_SHARE = 0.2
 DENSE_SIZE = 250_000
 # I - S^-1 has lost half of the digits when the singular values of Lambda fall below this.
 SMALL_PIVOT = 1e-4
-# Columns from which on an inverse in single precision pays. It is right to some five digits where the pivots
-# of L differ no more than so many times, and what a level says of its effects is no less than this, relative
-# to what their variances say: I - S^-1 cancels.
-WORTH_ROUNDING = 300
-STEEP = 100.0
-FAINT = 0.1
+# An inverse in single precision takes less time from so many columns on. It is right to some five digits if
+# the largest pivot of L is at most so many times the smallest, and if the information that a level has on its
+# effects, relative to that in their variances, is at least this (I - S^-1 cancels).
+SINGLE_PRECISION_FROM = 300
+LARGEST_PIVOT_RATIO = 100.0
+LEAST_INFORMATION = 0.1
 # Stands for a matrix that is not there.
-NOTHING: FloatArray = np.empty((0, 0))
+EMPTY: FloatArray = np.empty((0, 0))
 # Elements of dense blocks between the first factor and the rest held at a time.
-PORTION = 4_000_000
+ELEMENTS_AT_ONCE = 4_000_000
 
 
 class BlockedFactorization:
@@ -71,13 +74,14 @@ class BlockedFactorization:
         elif few and size > DENSE_SIZE:
             self._first = _SparseVector(between, layout.K[0])
         else:
-            self._first = _Dense(_dense(between), layout.K[0])
+            self._first = _Dense(between, layout.K[0])
         if isinstance(self._first, _SparseScalar) and self._rest.K == (1,):
             # all there is: levels of one factor never meet
             self._A22 = np.asarray(A22.diagonal())[self._order]
         else:
             self._A22 = _dense(A22[self._order][:, self._order]).T  # symmetric: Fortran order without a copy
         self._place = np.argsort(self._order)
+        self._places: Places | None = None
 
     def update(self, Lambda: Sequence[FloatArray]) -> None:
         """Absorb the first factor, factorise the Schur complement of the others."""
@@ -89,7 +93,8 @@ class BlockedFactorization:
         if max(self._rest.K) == 1:
             self._scale = np.repeat([block[0, 0] for block in Lambda[1:]], self._rest.n_levels)[self._order]
         # As large as what takes their place: let go of them first.
-        self._L, self._T = NOTHING, NOTHING
+        self._L, self._T, self._T_full = EMPTY, EMPTY, EMPTY
+        self._seen, self._Q = EMPTY, EMPTY
         S = self._two_sided(self._first.absorb(self._A22, self._H, self._left))
         S.flat[:: S.shape[0] + 1] += 1.0
         self._L, info = linalg.lapack.dpotrf(S, lower=1, clean=1, overwrite_a=1)
@@ -127,15 +132,15 @@ class BlockedFactorization:
         q1 = self.layout.starts[1]
         H = self._H
         b1 = B[:q1]
-        x1 = _by_block(H, b1)
+        x1 = by_block(H, b1)
         x2 = self._T22_times(B[q1:][self._order] - self._first.transpose_times(x1))
-        x1 = _by_block(H, b1 - self._first.times(x2))
+        x1 = by_block(H, b1 - self._first.times(x2))
         return np.concatenate([x1, x2[self._place]])
 
     def _T22_times(self, B: FloatArray) -> FloatArray:
         """Lambda2 S^-1 Lambda2' B, by solving as long as the inverse has not taken the factor's place."""
         if not self._T.size:
-            return self._Lambda2(_solve(self._L, self._Lambda2(B, transpose=True)))
+            return self._Lambda2(linalg.lapack.dpotrs(self._L, self._Lambda2(B, transpose=True), lower=1)[0])
         if self._scale is None:
             return np.asarray(self._T @ B)
         return np.asarray(linalg.blas.dsymm(1.0, self._T, B, lower=1))
@@ -144,7 +149,7 @@ class BlockedFactorization:
         """Lambda2 S^-1 Lambda2', in full; if all blocks are scalars its lower triangle, zeros above."""
         if not self._T.size:
             inverse, _ = linalg.lapack.dpotri(self._L, lower=1, overwrite_c=1)
-            self._L = NOTHING  # overwritten
+            self._L = EMPTY  # overwritten
             self._T = self._between_Lambda2(inverse)
         return self._T
 
@@ -159,10 +164,25 @@ class BlockedFactorization:
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of T."""
-        T22 = self._full(self._T22())
-        Q = self._first.quadratic_blocks(T22)
-        first = self._H + self._H @ Q @ self._H
+        T22 = self._T22_in_full()
+        if not self._Q.size:
+            seen = self._A12_T22()
+            self._Q = self._first.quadratic_blocks(T22) if seen is None else self._first.own_blocks(seen)
+        first = self._H + self._H @ self._Q @ self._H
         return [first, *(self._own_blocks(T22, i) for i in range(len(self._rest.K)))]
+
+    def _T22_in_full(self) -> FloatArray:
+        if not self._T_full.size:
+            self._T_full = self._full(self._T22())
+        return self._T_full
+
+    def _A12_T22(self) -> FloatArray | None:
+        """A12 T22: all entries of T that rows ask for follow from it. None where it is too large to keep."""
+        if self._first.A12.shape[0] * self._rest.q > ELEMENTS_AT_ONCE:
+            return None
+        if not self._seen.size:
+            self._seen = self._first.times(self._T22_in_full())
+        return self._seen
 
     def _own_blocks(self, matrix: FloatArray, i: int) -> FloatArray:
         """Diagonal blocks of factor i of the others, (n_levels, K, K)."""
@@ -178,14 +198,19 @@ class BlockedFactorization:
             return self.conditional_pairs(g, f, other, level).transpose(0, 2, 1)
         if g == 0:
             return self.conditional_blocks()[0][level]
-        K, T22 = self.layout.K, self._full(self._T22())
+        K, T22 = self.layout.K, self._T22_in_full()
         columns = self._place[self._rest.slices[g - 1]]
+        seen = self._A12_T22() if f == 0 else None
+        if seen is not None:
+            rows = level[:, None] * K[0] + np.arange(K[0])
+            cols = columns.reshape(-1, K[g])[other]
+            return np.asarray(-self._H[level] @ seen[rows[:, :, None], cols[:, None, :]])
         if f > 0:
             square = T22[np.ix_(self._place[self._rest.slices[f - 1]], columns)]
             return square.reshape(self.layout.n_levels[f], K[f], -1, K[g])[level, :, other]
         blocks = np.empty((len(level), K[0], K[g]))
         order = np.argsort(level, kind="stable")
-        step = max(1, PORTION // (K[0] * len(T22)))
+        step = max(1, ELEMENTS_AT_ONCE // (K[0] * len(T22)))
         for start in range(0, self.layout.n_levels[0], step):
             own = order[slice(*np.searchsorted(level, (start, start + step), sorter=order))]
             rows = np.arange(start, min(start + step, self.layout.n_levels[0]))
@@ -197,7 +222,7 @@ class BlockedFactorization:
         """Rows of T12 = -H A12 T22 for some levels of the first factor, all K of each."""
         K = self.layout.K[0]
         rows = self._first.A12[(levels[:, None] * K + np.arange(K)).ravel()]
-        return np.asarray(-_by_block(self._H[levels], np.asarray(rows @ T22)))
+        return np.asarray(-by_block(self._H[levels], np.asarray(rows @ T22)))
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
         """T among some columns of Z, in increasing order, (c, c)."""
@@ -222,7 +247,7 @@ class BlockedFactorization:
         """T11 = H + H A12 T22 A21 H = H - H A12 T21 among some levels of the first factor."""
         K = self.layout.K[0]
         rows = self._first.A12[(levels[:, None] * K + np.arange(K)).ravel()]
-        T11 = -_by_block(self._H[levels], np.asarray(rows @ T12.T))
+        T11 = -by_block(self._H[levels], np.asarray(rows @ T12.T))
         at = np.arange(len(levels))
         T11.reshape(len(levels), K, len(levels), K)[at, :, at] += self._H[levels]
         return T11
@@ -230,6 +255,21 @@ class BlockedFactorization:
     def with_products(self, cp: CrossProducts) -> BlockedFactorization:
         """The same factorization for cross-products of other rows."""
         return BlockedFactorization(cp, self.layout)
+
+    def reweigh(self, cp: CrossProducts) -> BlockedFactorization:
+        """The same factorization for other weights of the same rows: one pattern, no slicing."""
+        if isinstance(cp.A, np.ndarray):
+            return self.with_products(cp)
+        if self._places is None:
+            diagonal = self._A22.ndim == 1
+            self._places = places_of(cp.A, self.layout, self._order, diagonal=diagonal)
+        other = copy(self)
+        other._A11, between, A22 = self._places.pieces(cp.A)
+        other._A22 = A22 if A22.ndim == 1 else A22.T
+        own = np.diagonal(A22)[self._place] if A22.ndim == 2 else A22[self._place]
+        other._said = [float(own[factor].mean()) for factor in self._rest.slices]
+        other._first = self._first.with_values(between)
+        return other
 
     def _full(self, T22: FloatArray) -> FloatArray:
         return T22 if self._scale is None else symmetric_from_lower(T22)
@@ -239,12 +279,12 @@ class BlockedFactorization:
         return self._information(self._T22())
 
     def rough_information(self) -> list[FloatArray] | None:
-        """The same from an inverse in single precision, where that is quicker and right to some digits."""
-        if len(self._L) < WORTH_ROUNDING:  # among others: the inverse has taken the place of L
+        """The same from an inverse in single precision; None where that takes as long, or digits fail."""
+        if len(self._L) < SINGLE_PRECISION_FROM:  # among others: the inverse has taken the place of L
             return None
         pivots, blocks = np.diagonal(self._L), zip(self._Lambda[1:], self._said, strict=True)
         faintest = min(axes(Lambda)[1][-1] ** 2 * said for Lambda, said in blocks)
-        if pivots.max() > STEEP * pivots.min() or faintest < FAINT:
+        if pivots.max() > LARGEST_PIVOT_RATIO * pivots.min() or faintest < LEAST_INFORMATION:
             return None
         return self._information(self._rough_T22())
 
@@ -253,8 +293,12 @@ class BlockedFactorization:
         return np.asarray(self._between_Lambda2(inverse).astype(np.float64, copy=False))
 
     def _information(self, T22: FloatArray) -> list[FloatArray]:
-        full = self._full(T22) if self._first.wants_full else T22
-        first = (self._left @ self._A11).sum(axis=0) - self._first.quadratic_sum(full)
+        first = (self._left @ self._A11).sum(axis=0)
+        if self._Q.size:
+            first = first - (self._left @ self._Q @ self._left.transpose(0, 2, 1)).sum(axis=0)
+        else:
+            full = self._full(T22) if self._first.wants_full else T22
+            first = first - self._first.quadratic_sum(full)
         return [first, *(self._rest_information(i, T22) for i in range(len(self._rest.K)))]
 
     def _rest_information(self, i: int, T22: FloatArray) -> FloatArray:
@@ -279,6 +323,13 @@ class _First:
     A12: FloatArray | SparseArray
     wants_full = True  # whether `quadratic_sum` reads both triangles of T22
 
+    def __init__(self, A12: SparseArray, K: int) -> None:
+        self.A12, self._K = A12, K
+
+    def with_values(self, A12: SparseArray) -> Self:
+        """The same for other values on the same pattern."""
+        return type(self)(A12, self._K)
+
     def times(self, x2: FloatArray) -> FloatArray:
         """A12 x2."""
         return np.asarray(self.A12 @ x2)
@@ -302,17 +353,21 @@ class _First:
         """Sum over levels of left_l [A12 T22 A21]_ll left_l', (K, K)."""
         raise NotImplementedError
 
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        """Diagonal blocks of A12 T22 A21 from ``seen = A12 T22``, (n_levels, K, K)."""
+        raise NotImplementedError
+
 
 class _Dense(_First):
     """A12 as a full matrix: few or mostly filled cells."""
 
-    def __init__(self, A12: FloatArray, K: int) -> None:
-        self.A12 = np.ascontiguousarray(A12)
+    def __init__(self, A12: FloatArray | SparseArray, K: int) -> None:
+        super().__init__(np.ascontiguousarray(_dense(A12)), K)
         self._blocks = self.A12.reshape(-1, K, A12.shape[1])
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
         self._left = left
-        return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, _by_block(H, self.A12).T, trans_b=1))
+        return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, by_block(H, self.A12).T, trans_b=1))
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
         # A12 T22 as the transpose of a product in Fortran order; T22 is symmetric.
@@ -323,14 +378,17 @@ class _Dense(_First):
         blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)
         return np.asarray(blocks.sum(axis=0))
 
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
+
 
 class _SparseScalar(_First):
     """A12 sparse, one column per level of the first factor."""
 
     wants_full = False
 
-    def __init__(self, A12: SparseArray) -> None:
-        self.A12 = A12
+    def __init__(self, A12: SparseArray, K: int = 1) -> None:
+        super().__init__(A12, K)
         self._gram = WeightedGram(A12)
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
@@ -343,17 +401,17 @@ class _SparseScalar(_First):
         return np.asarray(removed)
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        return _row_quadratics(self.A12, self.A12, T22)[:, None, None]
+        return row_quadratics(self.A12, self.A12, T22)[:, None, None]
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
         return np.array([[self._gram.inner(self._left[:, 0, 0] ** 2, T22)]])
 
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        return row_products(self.A12, seen, 1)
+
 
 class _SparseVector(_First):
     """A12 sparse, several columns per level of the first factor."""
-
-    def __init__(self, A12: SparseArray, K: int) -> None:
-        self.A12, self._K = A12, K
 
     def _by_block(self, blocks: FloatArray) -> SparseArray:
         n = len(blocks)
@@ -369,7 +427,7 @@ class _SparseVector(_First):
         blocks = np.empty((self.A12.shape[0] // K, K, K))
         for a in range(K):
             for b in range(a + 1):
-                blocks[:, a, b] = blocks[:, b, a] = _row_quadratics(self.A12[a::K], self.A12[b::K], T22)
+                blocks[:, a, b] = blocks[:, b, a] = row_quadratics(self.A12[a::K], self.A12[b::K], T22)
         return blocks
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
@@ -381,28 +439,8 @@ class _SparseVector(_First):
                 total[a, b] = total[b, a] = gram.data @ T22[gram.coords]
         return total
 
-
-def _row_quadratics(A: SparseArray, B: SparseArray, T: FloatArray) -> FloatArray:
-    """a_l' T b_l for the rows of two sparse matrices, in blocks of rows that fit the cache."""
-    out = np.empty(A.shape[0])
-    step = max(1, 4_000_000 // T.shape[0])
-    for start in range(0, A.shape[0], step):
-        rows = slice(start, start + step)
-        out[rows] = B[rows].multiply(A[rows] @ T).sum(axis=1)
-    return out
-
-
-def _by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
-    """Block-diagonal matrix times B."""
-    n, K, _ = blocks.shape
-    if K == 1:
-        return np.asarray(blocks[:, 0] * B)
-    return np.asarray((blocks @ B.reshape(n, K, B.shape[1])).reshape(B.shape))
-
-
-def _solve(L: FloatArray, B: FloatArray) -> FloatArray:
-    solution, _ = linalg.lapack.dpotrs(L, B, lower=1)
-    return np.asarray(solution)
+    def own_blocks(self, seen: FloatArray) -> FloatArray:
+        return row_products(self.A12, seen, self._K)
 
 
 def _dense(A: FloatArray | SparseArray) -> FloatArray:

@@ -18,10 +18,10 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import NotPositiveDefiniteError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 
 from .nested import solved_among
 from .selinv import SelectedInverse
@@ -204,6 +204,10 @@ class CholmodFactorization:
         other._M = self._M.copy()
         return other
 
+    def reweigh(self, cp: CrossProducts) -> CholmodFactorization:
+        """The same factorization for other weights of the same rows, under the terms of `with_products`."""
+        return self.with_products(cp)
+
     def _fill(self, Lambda: Sequence[FloatArray]) -> None:
         """Write ``Lambda' A Lambda + I`` into M."""
         for (f, g), (blocks, at) in self._pairs.items():
@@ -271,7 +275,7 @@ class CholmodFactorization:
         return [2.0 * a - b for a, b in zip(*sums, strict=True)]
 
     def rough_information(self) -> None:
-        """None: there is no quicker way."""
+        """None: fewer digits would take as long."""
 
     def _refactored_information(self, Lambda: Sequence[FloatArray]) -> list[FloatArray]:
         self._refactor(Lambda)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.matrices.crossproducts import CrossProducts
-from interlace.pls.matrices.terms import FloatArray, IntArray
 
 
 class Factorization(Protocol):
@@ -40,7 +40,7 @@ class Factorization(Protocol):
         """Sum over levels of the diagonal blocks of ``Z' V0^-1 Z``, (K, K) per factor."""
 
     def rough_information(self) -> list[FloatArray] | None:
-        """`information` to some five digits, for steps far from the optimum; None where no quicker."""
+        """`information` to some five digits, for steps far from the optimum; None if that takes as long."""
 
     def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
         """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
@@ -50,3 +50,6 @@ class Factorization(Protocol):
 
     def with_products(self, cp: CrossProducts) -> Self:
         """The same factorization for cross-products of other rows, whose pattern lies within this one's."""
+
+    def reweigh(self, cp: CrossProducts) -> Self:
+        """The same factorization for other weights of the same rows: of a sparse A only values change."""

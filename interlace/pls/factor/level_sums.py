@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy import linalg, sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.triangular import symmetric_from_lower
 
 from .nested import absorbed, diagonal_blocks
@@ -26,9 +26,9 @@ from .nested import absorbed, diagonal_blocks
 Sums = dict[tuple[int, int], FloatArray]
 
 # Elements of N0 that are held at once while probing: 2^22 doubles are 32 MB.
-CHUNK = 1 << 22
-# Elements that the elimination may hold: 2.4 GB.
-ROOM = 300_000_000
+ELEMENTS_AT_ONCE = 1 << 22
+# Elements that the elimination may hold at most: 2.4 GB; beyond, probing takes its place.
+MOST_ELEMENTS = 300_000_000
 # Seconds per multiplication on common hardware, sparse by dense and dense by dense.
 SPARSE_COST, DENSE_COST = 1e-9, 4e-11
 
@@ -62,7 +62,7 @@ def level_sums(
 
 def _elimination_pays(A: SparseArray, layout: Layout, component: IntArray) -> bool:
     rest, K = layout.rest, layout.K[0]
-    if rest == 0 or (K * K + 6) * rest * rest > ROOM:
+    if rest == 0 or (K * K + 6) * rest * rest > MOST_ELEMENTS:
         return False
     probes = sum(
         int(ranks.max() + 1) * k for ranks, k in zip(_ranks(layout, component), layout.K, strict=True)
@@ -107,7 +107,7 @@ def by_probing(
 def _indicators(layout: Layout, g: int, rank: IntArray) -> Iterator[FloatArray]:
     """Columns that pick out the levels of a factor by rank, some ranks at a time."""
     K, start, last = layout.K[g], layout.starts[g], int(rank.max())
-    step = max(1, CHUNK // (layout.q * K))
+    step = max(1, ELEMENTS_AT_ONCE // (layout.q * K))
     for first in range(0, last + 1, step):
         chosen = np.flatnonzero((rank >= first) & (rank < first + step))
         columns = np.zeros((layout.q, min(step, last + 1 - first) * K))

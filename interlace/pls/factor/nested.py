@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
 
 # Elements of right-hand sides and solutions held at a time.
 SOLVED_AT_ONCE = 20_000_000
@@ -138,6 +138,10 @@ class NestedFactorization:
         """The same factorization for cross-products of other rows."""
         return NestedFactorization(cp, self.layout, self._parents)
 
+    def reweigh(self, cp: CrossProducts) -> NestedFactorization:
+        """The same factorization for other weights of the same rows."""
+        return self.with_products(cp)
+
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""
         sums = []
@@ -152,7 +156,7 @@ class NestedFactorization:
         return sums
 
     def rough_information(self) -> None:
-        """None: there is no quicker way."""
+        """None: fewer digits would take as long."""
 
 
 class _Solver(Protocol):

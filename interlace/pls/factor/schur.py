@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import blas
 
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
+from interlace.arrays import FloatArray, IntArray, SparseArray
 
 # Nanoseconds per term on common hardware; only their ratios matter, for what is treated as full.
 BLAS_TERM = 0.025
@@ -29,8 +29,8 @@ ROW_TERM = 0.8
 PAIR_TERM = 8.0
 # To treat any row as full takes a pass over all q * q elements.
 WHOLE_TERM = 5.0
-# Full rows, relative to q, up to which they are few.
-FEW = 0.25
+# Number of full rows, relative to q, up to which they are multiplied one by one.
+FEW_FULL_ROWS = 0.25
 # Pairs kept at most (12 bytes each); beyond, the longest rows are treated as full.
 PAIR_BUDGET = 30_000_000
 # Elements of the dense copy of the popular columns, at most.
@@ -94,7 +94,7 @@ class WeightedGram:
         if rare < self.q:
             across, popular = self._with_popular(short)
             total += 2.0 * float(np.vdot(across, T[rare:, :rare])) + _inner(popular, T[rare:, rare:])
-        if len(self._long) > FEW * self.q:
+        if len(self._long) > FEW_FULL_ROWS * self.q:
             total += _inner(_square(self._long_rows, w[self._long]), T)
         elif len(self._long):  # twice the operations, but no matrix of q columns
             seen = blas.dsymm(1.0, T, self._long_rows.T, lower=1)
@@ -183,3 +183,31 @@ def _multiply_out(A: SparseArray, q: int) -> tuple[IntArray, SparseArray]:
 def _picked(A: NDArray[Any], columns: IntArray) -> NDArray[Any]:
     """Some columns, all of them there: without the check for it three times as fast."""
     return A.take(columns, axis=1, mode="clip")
+
+
+def row_products(A: SparseArray, seen: FloatArray, K: int) -> FloatArray:
+    """Inner products of the rows of A and of another matrix within blocks of K rows, (rows / K, K, K)."""
+    row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+    blocks = np.empty((A.shape[0] // K, K, K))
+    for b in range(K):
+        weights = A.data * seen[row - row % K + b, A.indices]
+        blocks[:, :, b] = np.bincount(row, weights=weights, minlength=A.shape[0]).reshape(-1, K)
+    return blocks
+
+
+def row_quadratics(A: SparseArray, B: SparseArray, T: FloatArray) -> FloatArray:
+    """a_l' T b_l for the rows of two sparse matrices, in blocks of rows that fit the cache."""
+    out = np.empty(A.shape[0])
+    step = max(1, 4_000_000 // T.shape[0])
+    for start in range(0, A.shape[0], step):
+        rows = slice(start, start + step)
+        out[rows] = B[rows].multiply(A[rows] @ T).sum(axis=1)
+    return out
+
+
+def by_block(blocks: FloatArray, B: FloatArray) -> FloatArray:
+    """Block-diagonal matrix times B."""
+    n, K, _ = blocks.shape
+    if K == 1:
+        return np.asarray(blocks[:, 0] * B)
+    return np.asarray((blocks @ B.reshape(n, K, B.shape[1])).reshape(B.shape))

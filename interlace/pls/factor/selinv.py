@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from interlace.pls.matrices.terms import FloatArray, IntArray, SparseArray
+from interlace.arrays import FloatArray, IntArray, SparseArray
 
 # Seconds per unit on common hardware; only their ratios matter, for where the dense part begins.
 DENSE_FLOP = 3e-11

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import IntArray
 from interlace.errors import InterlaceError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import GroupingFactor, IntArray
+from interlace.pls.matrices.terms import GroupingFactor
 
 from . import cholmod
 from .blocked import BlockedFactorization
@@ -58,7 +59,7 @@ def choose(
     ValueError
         For another ``solver``, or ``"cholmod"`` without scikit-sparse.
     """
-    if solver not in ("auto", "cholmod", "blocked"):
+    if solver not in get_args(Solver):
         raise ValueError(f'solver={solver!r} is not known; wanted "auto", "cholmod" or "blocked".')
     if solver == "cholmod":
         return cholmod.CholmodFactorization(cp, layout)

@@ -24,10 +24,12 @@ def held_parameters(
         In the order of theta, then sigma, then the columns of X.
     """
     found: list[FixedSD | FixedCorrelation | FixedSigma | FixedEffect] = []
-    for term, k in enumerate(criterion.relcov.term_k):
-        for a in range(k):
-            found.append(FixedSD(reordered(criterion, term, [a])))
-            found += [FixedCorrelation(reordered(criterion, term, [a, b])) for b in range(a + 1, k)]
+    for term, structure in enumerate(criterion.relcov.structures):
+        for row, column in zip(structure.rows.tolist(), structure.columns.tolist(), strict=True):
+            if row == column:
+                found.append(FixedSD(reordered(criterion, term, [row])))
+            else:
+                found.append(FixedCorrelation(reordered(criterion, term, [column, row])))
     found.append(FixedSigma(criterion))
     return found + [FixedEffect(criterion, j) for j in range(criterion.cp.p)]
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 from interlace.pls.search.criterion import ProfiledCriterion
 from interlace.pls.search.descent import Point, descend
 from interlace.pls.search.start import moment_start
@@ -24,7 +24,7 @@ from interlace.pls.search.start import moment_start
 from .fixed import AtSigma, Conditional, conditional
 
 # Share of the other scale at which a search begins inside the edge where one is zero.
-INSIDE = 0.1
+OFF_THE_EDGE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +142,9 @@ class FixedCorrelation:
         found = self._search(value, x, (0, 1))
         if not _one_sign(found, value):
             inside = np.abs(edge.x[:2])
-            inside = np.maximum(inside, INSIDE * inside.max())
+            inside = np.maximum(inside, OFF_THE_EDGE * inside.max())
             found = self._search(value, np.append(inside, edge.x[2:]), (0, 1))
-        if not _one_sign(found, value) or edge.value < found.value:
+        if not _one_sign(found, value) or edge.objective < found.objective:
             found = edge
         sigma = criterion.basis.scale * float(np.sqrt(found.at.pwrss / criterion.cp.n))
         return _of_point(criterion, found, sigma)
@@ -156,7 +156,7 @@ class FixedCorrelation:
         x = self.start(moment_start(criterion.cp, criterion.relcov, reml=criterion.reml))
         lost = (np.where(np.arange(len(x)) == a, 0.0, x) for a in (0, 1))
         edges = [self._search(0.0, start, (kept,)) for start, kept in zip(lost, (1, 0), strict=True)]
-        return min(edges, key=lambda point: point.value)
+        return min(edges, key=lambda point: point.objective)
 
     def _search(self, value: float, x: FloatArray, free: tuple[int, ...]) -> Point:
         """The nearest minimum over the free ones of the two scales and over all else."""

@@ -9,13 +9,20 @@ at their minimum).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg
 
-from interlace.pls.matrices.terms import FloatArray
-from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
+from interlace.arrays import FloatArray
+from interlace.pls.search.criterion import (
+    Decomposition,
+    ProfiledCriterion,
+    decomposed,
+    rounding_noise,
+    saturated,
+)
 from interlace.pls.search.derivatives import Derivatives, derivatives
 from interlace.pls.search.optimize import minimize
 
@@ -110,17 +117,31 @@ class FixedEffect:
         return a * (wanted / (a @ a)), np.asarray(directions[:, 1:], dtype=float)
 
 
-class AtSigma(ProfiledCriterion):
-    """The deviance at a given sigma (in units of the scaled response)."""
+class AtSigma:
+    """The deviance at a given sigma: a criterion like `ProfiledCriterion`, over the same factorization.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        The deviance with sigma profiled out.
+    s : float
+        Residual standard deviation, in units of the scaled response.
+    """
 
     def __init__(self, criterion: ProfiledCriterion, s: float) -> None:
-        super().__init__(criterion.cp, criterion.relcov, criterion.factorization, criterion.basis, reml=False)
+        self.cp = criterion.cp
+        self.relcov = criterion.relcov
+        self.factorization = criterion.factorization
         self.s = s
+        n = self.cp.n
+        self._constant = n * np.log(2.0 * np.pi * (s * criterion.basis.scale) ** 2) - self.cp.sum_log_weights
+
+    def decompose(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> Decomposition:
+        """Evaluate the deviance at basis parameters, keeping the pieces."""
+        return decomposed(self, phi, gauge, self._objective)
 
     def _objective(self, R: FloatArray, logdet_L2: float) -> float:
-        n = self.cp.n
-        constant = n * np.log(2.0 * np.pi * (self.s * self.basis.scale) ** 2) - self.cp.sum_log_weights
-        return float(logdet_L2 + constant + (R[-1, -1] / self.s) ** 2)
+        return float(logdet_L2 + self._constant + (R[-1, -1] / self.s) ** 2)
 
     def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
         """Gradient and Hessian where the criterion was evaluated last."""
@@ -128,6 +149,14 @@ class AtSigma(ProfiledCriterion):
         found = derivatives(self.cp, self.relcov, self.factorization, at, nu=nu, reml=False, rough=rough)
         c = -found.pwrss_gradient / self.s**2
         return replace(found, hessian=found.hessian + np.outer(c, c) / nu)  # sigma does not follow
+
+    def noise(self, at: Decomposition) -> float:
+        """Error of the objective by rounding, not less than where sigma follows."""
+        return rounding_noise(self, at, self.cp.n)
+
+    def fault(self, at: Decomposition) -> str | None:
+        """Why there is no minimum to be sought from here: r^2 consists of rounding errors."""
+        return saturated(self, at)
 
 
 @dataclass(frozen=True, eq=False)

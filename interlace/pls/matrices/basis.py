@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from .terms import FloatArray, RandomTerm
+from interlace.arrays import FloatArray
+
+from .terms import RandomTerm
 from .triangular import upper_solve, upper_solve_right
 
 # R's qr() and with it lme4 call a column dependent when less than this part of its norm is new.
 DEPENDENT = 1e-7
 # A Gram matrix squares the condition: its Cholesky factor serves while pivots stay above this.
-SAFE_PIVOT = 1e-4
+LEAST_GRAM_PIVOT = 1e-4
 
 
 def independent_columns(X: FloatArray) -> tuple[int, ...]:
@@ -60,7 +62,7 @@ def _gram_factor(X: FloatArray) -> FloatArray | None:
     if not norms.min() > 0.0:
         return None
     scaled, info = linalg.lapack.dpotrf(gram / (norms[:, None] * norms), lower=0, clean=1)
-    if info or np.diagonal(scaled).min() ** 2 < SAFE_PIVOT:
+    if info or np.diagonal(scaled).min() ** 2 < LEAST_GRAM_PIVOT:
         return None
     return np.asarray(scaled * norms)
 

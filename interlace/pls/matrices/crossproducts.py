@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, SparseArray
+
 from .relcov import Layout
-from .terms import FloatArray, GroupingFactor, SparseArray
+from .terms import GroupingFactor
 
 # Below these sizes one dense product beats the overhead of building sparse matrices.
 DENSE_Z = 200_000

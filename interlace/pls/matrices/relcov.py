@@ -23,11 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
-from .terms import FloatArray, GroupingFactor, IntArray, RandomTerm
+from interlace.arrays import FloatArray, IntArray
+
+from .structures import Structure, unstructured
+from .terms import GroupingFactor, RandomTerm
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,14 @@ class RelativeCovariance:
         return tuple(np.flatnonzero(self.factor == f) for f in range(len(self.layout.K)))
 
     @cached_property
+    def structures(self) -> tuple[Structure, ...]:
+        """Covariance structure of each term."""
+        return tuple(unstructured(k) for k in self.term_k)
+
+    @cached_property
     def term_slices(self) -> tuple[slice, ...]:
         """Positions in theta of each term's parameters."""
-        ends = np.cumsum([k * (k + 1) // 2 for k in self.term_k]).tolist()
+        ends = np.cumsum([structure.m for structure in self.structures]).tolist()
         return tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
     @cached_property
@@ -198,16 +206,14 @@ class RelativeCovariance:
 
     def term_blocks(self, triangle: FloatArray) -> list[FloatArray]:
         """Lambda_i of each term, (k, k), from either kind of parameters."""
-        blocks = []
-        for k, own in zip(self.term_k, self.term_slices, strict=True):
-            block = np.zeros((k, k))
-            block.T[upper(k)] = triangle[own]  # row-major upper = column-major lower
-            blocks.append(block)
-        return blocks
+        own = zip(self.structures, self.term_slices, strict=True)
+        return [structure.Lambda(triangle[positions]) for structure, positions in own]
 
     def pack(self, term_blocks: Sequence[FloatArray]) -> FloatArray:
         """Parameters from lower-triangular blocks per term."""
-        return np.concatenate([block.T[upper(len(block))] for block in term_blocks])
+        return np.concatenate(
+            [structure.theta(block) for structure, block in zip(self.structures, term_blocks, strict=True)]
+        )
 
     def triangle(self, Lambda: Sequence[FloatArray]) -> FloatArray:
         """phi with non-negative diagonals for which Lambda Lambda' is that of the given (K, K) blocks."""
@@ -240,15 +246,13 @@ def relative_covariance(
     row: list[int] = []
     col: list[int] = []
     to_basis = np.zeros((sum(t.n_theta for t in terms),) * 2)
-    at = 0
     for term, start, R in zip(terms, starts, bases, strict=True):
-        for c in range(term.k):
-            size = term.k - c
-            to_basis[at : at + size, at : at + size] = R[c:, c:]
-            factor += [term.factor] * size
-            row += range(start + c, start + term.k)
-            col += [start + c] * size
-            at += size
+        at, structure = len(row), term.structure
+        i, j = structure.same_column
+        to_basis[at + i, at + j] = R[structure.rows[i], structure.rows[j]]
+        factor += [term.factor] * structure.m
+        row += (start + structure.rows).tolist()
+        col += (start + structure.columns).tolist()
     return RelativeCovariance(
         layout=layout,
         term_k=tuple(t.k for t in terms),
@@ -259,12 +263,6 @@ def relative_covariance(
         col=np.array(col, dtype=np.intp),
         to_basis=to_basis,
     )
-
-
-@cache
-def upper(k: int) -> tuple[IntArray, ...]:
-    """Indices of the upper triangle of a k x k matrix, row-major."""
-    return np.triu_indices(k)
 
 
 def axes(Lambda_i: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from interlace.arrays import FloatArray, IntArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
-# A SciPy sparse array. The stubs do not follow the format through products and slices.
-SparseArray: TypeAlias = Any
+from .structures import Structure, unstructured
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +46,11 @@ class RandomTerm:
         return int(self.Xi.shape[1])
 
     @property
+    def structure(self) -> Structure:
+        """How its covariance depends on its parameters."""
+        return unstructured(self.k)
+
+    @property
     def n_theta(self) -> int:
-        """Covariance parameters of the term: the lower triangle of a k x k factor."""
-        return self.k * (self.k + 1) // 2
+        """Covariance parameters of the term."""
+        return self.structure.m

@@ -16,9 +16,9 @@ from functools import cache
 from typing import Any
 
 # Columns outside the largest factor from which on a second thread pays.
-WORTH_THREADS = 800
+TWO_THREADS_FROM = 800
 # Where wheels put a BLAS that only NumPy uses, on Linux and Windows, and on macOS.
-NUMPYS = re.compile(r"[/\\]numpy(\.libs|[/\\]\.dylibs)[/\\]")
+NUMPYS_BLAS = re.compile(r"[/\\]numpy(\.libs|[/\\]\.dylibs)[/\\]")
 
 
 def suitable_threads(columns: int) -> AbstractContextManager[Any]:
@@ -36,7 +36,7 @@ def suitable_threads(columns: int) -> AbstractContextManager[Any]:
         where NumPy and SciPy share a BLAS.
     """
     everything, numpy_alone = _blas_pools()
-    pools = everything if columns < WORTH_THREADS else numpy_alone
+    pools = everything if columns < TWO_THREADS_FROM else numpy_alone
     return nullcontext() if pools is None else pools.limit(limits=1)
 
 
@@ -51,5 +51,5 @@ def _blas_pools() -> tuple[Any, Any]:
     except ImportError:
         return None, None
     everything = module.ThreadpoolController().select(user_api="blas")
-    paths = [pool.filepath for pool in everything.lib_controllers if NUMPYS.search(pool.filepath)]
+    paths = [pool.filepath for pool in everything.lib_controllers if NUMPYS_BLAS.search(pool.filepath)]
     return everything, everything.select(filepath=paths) if paths else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from .terms import FloatArray
+from interlace.arrays import FloatArray
 
 
 def upper_solve(R: FloatArray, B: FloatArray) -> FloatArray:

@@ -8,14 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
-from interlace.pls.matrices.terms import BoolArray, FloatArray, IntArray
+from interlace.arrays import BoolArray, FloatArray, IntArray
 
 from .weighted import Rows
 
 # Columns of Z among which T is held at a time.
 COLUMNS_AT_ONCE = 5_000
 # Elements of the padded arrays of one batch of cases.
-BATCH = 4_000_000
+ELEMENTS_AT_ONCE = 4_000_000
 
 
 class Covariance(Protocol):
@@ -114,7 +114,7 @@ def _alike(cases: IntArray, sizes: IntArray) -> Iterator[IntArray]:
         m, k = sizes[start:, 0], np.maximum.accumulate(sizes[start:, 1])
         # rows x columns, columns x columns and rows x rows, for as many cases as the run would have
         elements = (m * k + k * k + m * m) * np.arange(1, len(m) + 1)
-        fits = (elements <= BATCH) & (m + k <= 1.4 * (m[0] + k[0]) + 8)
+        fits = (elements <= ELEMENTS_AT_ONCE) & (m + k <= 1.4 * (m[0] + k[0]) + 8)
         stop = start + max(1, len(m) if fits.all() else int(np.argmin(fits)))
         yield cases[start:stop]
         start = stop

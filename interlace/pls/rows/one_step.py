@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interlace.pls.matrices.terms import FloatArray, IntArray
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.matrices.triangular import upper_solve, upper_solve_right
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 

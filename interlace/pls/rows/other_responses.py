@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from interlace.arrays import FloatArray, SparseArray
 from interlace.errors import OptimizationError
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.crossproducts import DENSE_Z
 from interlace.pls.matrices.relcov import null_space
-from interlace.pls.matrices.terms import FloatArray, SparseArray
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.search.certificate import certify
 from interlace.pls.search.criterion import ProfiledCriterion

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.factor.factorization import Factorization
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.matrices.triangular import upper_solve, upper_solve_right
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 
 from .weighted import Rows
 
 # Columns of Z for which T among all of them is held at once.
-AMONG = 6_000
+COLUMNS_AT_ONCE = 6_000
 # Elements of right-hand sides held at a time.
 SOLVED_AT_ONCE = 20_000_000
 
@@ -52,7 +52,7 @@ def quadratic_forms(factorization: Factorization, rows: Rows) -> FloatArray:
     """``z' T z`` for rows whose levels need not occur together in the data, shape (n,)."""
     at, values = rows.nonzeros()
     columns, place = np.unique(at, return_inverse=True)
-    if len(columns) <= min(AMONG, max(rows.n, 50)):
+    if len(columns) <= min(COLUMNS_AT_ONCE, max(rows.n, 50)):
         T = factorization.conditional_among(columns)
         return _forms(T, place.reshape(at.shape), values)
     q, total = rows.layout.q, np.empty(rows.n)

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import InterlaceError
 from interlace.pls.factor.blocked import BlockedFactorization
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.fit import PLSFit, fit, fit_criterion
 from interlace.pls.matrices.basis import independent_columns
 from interlace.pls.matrices.crossproducts import CrossProducts
-from interlace.pls.matrices.terms import FloatArray, GroupingFactor, IntArray, RandomTerm, SparseArray
+from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.threads import suitable_threads
 from interlace.pls.search.criterion import ProfiledCriterion
 

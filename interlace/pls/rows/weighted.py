@@ -13,10 +13,11 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, GroupingFactor, IntArray, RandomTerm, SparseArray
+from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 

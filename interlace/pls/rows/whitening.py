@@ -12,9 +12,9 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse import csgraph
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 
 from .batches import Partition
@@ -22,7 +22,7 @@ from .subtraction import subtracted
 from .weighted import Rows
 
 # Rows whose covariance is factorised as one dense matrix.
-PORTION = 800
+DENSE_ROWS = 800
 
 
 def uncorrelated(criterion: ProfiledCriterion, at: Decomposition, rows: Rows) -> FloatArray:
@@ -46,7 +46,7 @@ def uncorrelated(criterion: ProfiledCriterion, at: Decomposition, rows: Rows) ->
     block, n_blocks = _blocks(rows)
     order = np.argsort(block, kind="stable")
     partition = Partition.of(rows.take(order), block[order], n_blocks)
-    large = partition.sizes[:, 0] > PORTION
+    large = partition.sizes[:, 0] > DENSE_ROWS
     white = np.empty(rows.n)
     prior = _Prior(rows.layout, at)
     for batch in partition.batches(np.flatnonzero(~large), prior):
@@ -97,8 +97,8 @@ def _in_portions(criterion: ProfiledCriterion, at: Decomposition, rows: Rows, e:
     white = np.empty(rows.n)
     whole = criterion.cp
     seen = subtracted(whole, whole)
-    for start in range(0, rows.n, PORTION):
-        own = np.arange(start, min(start + PORTION, rows.n))
+    for start in range(0, rows.n, DENSE_ROWS):
+        own = np.arange(start, min(start + DENSE_ROWS, rows.n))
         portion = rows.take(own)
         factorization = criterion.factorization.with_products(seen)
         factorization.update(at.Lambda)

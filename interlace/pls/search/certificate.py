@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 from interlace.pls.matrices.triangular import eigen
 
-from .criterion import ProfiledCriterion
-from .optimize import Optimum, boundary_curvature
+from .boundary import boundary_curvature
+from .optimize import Optimum
+from .protocol import At, Criterion
 
 # Share of the largest curvature below which a direction counts as flat.
 FLAT = 1e-8
@@ -49,12 +50,12 @@ class Certificate:
         return self.sentence
 
 
-def certify(criterion: ProfiledCriterion, optimum: Optimum) -> Certificate:
+def certify(criterion: Criterion[At], optimum: Optimum[At]) -> Certificate:
     """Check first- and second-order conditions, on the boundary too.
 
     Parameters
     ----------
-    criterion : ProfiledCriterion
+    criterion : Criterion
         The criterion.
     optimum : Optimum
         Where the search ended.
@@ -84,7 +85,7 @@ def _flat(curvatures: FloatArray) -> bool:
     return bool(curvatures[0] < FLAT * max(1.0, float(curvatures[-1])))
 
 
-def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArray:
+def _gradient_theta(criterion: Criterion[At], optimum: Optimum[At]) -> FloatArray:
     relcov = criterion.relcov
     blocks = [
         S @ Lambda for S, Lambda in zip(optimum.derivatives.scores, relcov.Lambda(optimum.phi), strict=True)
@@ -95,7 +96,7 @@ def _gradient_theta(criterion: ProfiledCriterion, optimum: Optimum) -> FloatArra
     return np.asarray(relcov.to_basis.T @ phi_gradient)
 
 
-def _sentence(optimum: Optimum, boundary: tuple[float, ...], *, certified: bool, flat: bool) -> str:
+def _sentence(optimum: Optimum[At], boundary: tuple[float, ...], *, certified: bool, flat: bool) -> str:
     on_boundary = [b for b in boundary if np.isfinite(b)]
     size = float(np.linalg.norm(optimum.derivatives.gradient))
     found = f"gradient {size:.1e}, at most {optimum.expected_decrease:.1e} of deviance still to gain"

@@ -11,21 +11,29 @@ residual sum of squares),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy import linalg
 
+from interlace.arrays import FloatArray
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray
 from interlace.pls.matrices.triangular import upper_solve
 
 from .derivatives import Derivatives, derivatives
+
+# Error of an objective by rounding: relative to it, and, where r^2 is a difference, relative to y'y.
+RELATIVE_NOISE, CANCELLATION_NOISE = 1e-13, 2.0**-51
+# Deviance that is never put down to rounding.
+LARGEST_NOISE = 1e-4
+# Share of y'y below which r^2 consists of rounding errors: no residual variation is left.
+LEAST_RESIDUAL_SHARE = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +68,17 @@ class Decomposition:
     TB: FloatArray
     R: FloatArray
     logdet_L2: float
+
+    @property
+    def x(self) -> FloatArray:
+        """All parameters of the search: phi, since the others are profiled out."""
+        return self.phi
+
+    def in_gauge(
+        self, phi: FloatArray, gauge: Sequence[FloatArray], Psi: Sequence[FloatArray]
+    ) -> Decomposition:
+        """The same evaluation, told in another gauge."""
+        return replace(self, phi=phi, gauge=gauge, Psi=Psi)
 
     @property
     def pwrss(self) -> float:
@@ -128,23 +147,7 @@ class ProfiledCriterion:
 
         The objective is infinite where the residual sum of squares vanishes in floating point.
         """
-        Psi = self.relcov.Lambda(phi)
-        Lambda = Psi if gauge is None else [U @ block for U, block in zip(gauge, Psi, strict=True)]
-        self.factorization.update(Lambda)
-        TB = self.factorization.conditional(self.cp.B)
-        R, info = linalg.lapack.dpotrf(self.cp.C - self.cp.B.T @ TB, lower=0, clean=1)
-        logdet_L2 = self.factorization.logdet()
-        objective = np.inf if info else self._objective(R, logdet_L2)
-        return Decomposition(
-            phi=phi,
-            gauge=gauge,
-            Psi=Psi,
-            objective=objective,
-            Lambda=Lambda,
-            TB=TB,
-            R=R,
-            logdet_L2=logdet_L2,
-        )
+        return decomposed(self, phi, gauge, self._objective)
 
     def _objective(self, R: FloatArray, logdet_L2: float) -> float:
         diagonal = np.log(np.diagonal(R))
@@ -155,8 +158,96 @@ class ProfiledCriterion:
     def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
         """Gradient, Hessian and score matrices where the criterion was evaluated *last*.
 
-        Rough ones have some five digits, where these come quicker.
+        Rough ones have some five digits, and are used only where they take less time than exact ones.
         """
         return derivatives(
             self.cp, self.relcov, self.factorization, at, nu=self.nu, reml=self.reml, rough=rough
         )
+
+    def noise(self, at: Decomposition) -> float:
+        """Error of the objective by rounding."""
+        return rounding_noise(self, at, self.nu)
+
+    def fault(self, at: Decomposition) -> str | None:
+        """Why there is no minimum to be sought from here: no residual variation is left."""
+        return saturated(self, at)
+
+
+class Parts(Protocol):
+    """The parts of which criteria of a linear model are made."""
+
+    @property
+    def cp(self) -> CrossProducts:
+        """The data."""
+
+    @property
+    def relcov(self) -> RelativeCovariance:
+        """The template of Lambda."""
+
+    @property
+    def factorization(self) -> Factorization:
+        """Of ``Lambda' A Lambda + I``; it moves."""
+
+
+def decomposed(
+    parts: Parts,
+    phi: FloatArray,
+    gauge: Sequence[FloatArray] | None,
+    objective: Callable[[FloatArray, float], float],
+) -> Decomposition:
+    """Factorise at basis parameters and keep the pieces.
+
+    Parameters
+    ----------
+    parts : Parts
+        Of the criterion.
+    phi : ndarray of shape (m,)
+        Basis parameters in the gauge.
+    gauge : sequence of ndarray of shape (K, K), or None
+        Orthogonal U_f of each factor.
+    objective : callable
+        Of R and ``log |M|``. Where the residual sum of squares vanishes in floating point, infinity is put in
+        its place.
+
+    Returns
+    -------
+    Decomposition
+    """
+    Psi = parts.relcov.Lambda(phi)
+    Lambda = Psi if gauge is None else [U @ block for U, block in zip(gauge, Psi, strict=True)]
+    parts.factorization.update(Lambda)
+    TB = parts.factorization.conditional(parts.cp.B)
+    R, info = linalg.lapack.dpotrf(parts.cp.C - parts.cp.B.T @ TB, lower=0, clean=1)
+    logdet_L2 = parts.factorization.logdet()
+    return Decomposition(
+        phi=phi,
+        gauge=gauge,
+        Psi=Psi,
+        objective=np.inf if info else objective(R, logdet_L2),
+        Lambda=Lambda,
+        TB=TB,
+        R=R,
+        logdet_L2=logdet_L2,
+    )
+
+
+def rounding_noise(parts: Parts, at: Decomposition, nu: float) -> float:
+    """Error by rounding: of the objective's own size, and of ``nu log r^2``, r^2 a difference from y'y."""
+    cancelled = nu * float(parts.cp.C[-1, -1]) / at.pwrss
+    own = RELATIVE_NOISE * max(1.0, abs(at.objective))
+    return min(own + CANCELLATION_NOISE * cancelled, LARGEST_NOISE)
+
+
+def saturated(parts: Parts, at: Decomposition) -> str | None:
+    """What to tell users if no residual variation is left at an evaluation; None if some is."""
+    if not np.isfinite(at.objective):
+        return (
+            "the criterion is not finite at the starting values: the model reproduces the response exactly. "
+            "Wanted: residual variation. Check the response, or drop a random term."
+        )
+    if at.pwrss < LEAST_RESIDUAL_SHARE * float(parts.cp.C[-1, -1]):
+        return (
+            "the criterion falls without bound: the random effects reproduce the response exactly. "
+            "Wanted: residual variation within the levels. Drop a random term, or check for duplicated rows."
+        )
+    return None

@@ -22,10 +22,10 @@ from typing import Protocol
 
 import numpy as np
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.matrices.triangular import upper_solve_right
 
 
@@ -110,7 +110,7 @@ def derivatives(
     reml : bool
         REML criterion or deviance.
     rough : bool
-        Five digits will do, if they come quicker.
+        Five digits will do, if the factorization has them in less time than exact ones.
 
     Returns
     -------

@@ -7,21 +7,30 @@ even in each column of Lambda, and saddles and local minima at a lost column are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 
 from .criterion import Decomposition
+from .newton import TrustRegion, quadratic
 from .secants import learned
 
 # Deviance still to gain at which a search ends: a limit then moves by less than 1e-8 of its SE.
 TOLERANCE = 1e-11
-# Deviance by which losing a column of Lambda must be worse, by the quadratic model, for it not to be tried.
-DEAR = 20.0
-MAXITER = 100
+# A column of Lambda is not tried at zero if the deviance rises by more than this in the quadratic model.
+LARGEST_RISE_TRIED = 20.0
+# Steps at most: far from the minimum, in coordinates that are not its principal axes, a hundred may not do.
+MAXITER = 1000
+# Error of the deviance by rounding, relative.
+RELATIVE_NOISE = 1e-13
+# Share of the largest curvature below which a negative one is rounding, and steps tried along others.
+NEGATIVE, TRIED_STEPS = 1e-6, (0.3, 0.1, 0.03, 0.01)
+# Deviance by which a point must be lower for the search to begin anew there.
+LOWER = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +41,7 @@ class Point:
     at: Decomposition
 
     @property
-    def value(self) -> float:
+    def objective(self) -> float:
         """The deviance."""
         return self.at.objective
 
@@ -65,43 +74,35 @@ def _newton(held: Constrained, point: Point) -> Point:
     """Newton steps in a trust region; the Hessian's missing part is learned from gradients."""
     point = held.evaluate(point.x)
     g, H = held.differentiate(point)
-    secant, radius = np.zeros_like(H), 1.0
+    secant, region = np.zeros_like(H), TrustRegion()
     for _ in range(MAXITER):
-        values, vectors = np.linalg.eigh(H + secant)
-        values = np.maximum(np.abs(values), 1e-9 * max(float(np.abs(values).max()), 1e-300))
-        along = vectors.T @ g
-        if float(along @ (along / values)) / 2.0 < TOLERANCE:
+        model = quadratic(g, H + secant)
+        if model.expected_decrease < TOLERANCE:
             break
-        step = along / values
-        length = float(np.linalg.norm(step))
-        if length > radius:
-            step *= radius / length
-        predicted = float(along @ step - (step * values) @ step / 2.0)
-        trial = held.evaluate(point.x - vectors @ step)
-        gained = point.value - trial.value
-        noise = 1e-13 * max(1.0, abs(point.value))
-        if not gained > 1e-4 * predicted - noise:
-            if predicted < noise:
-                break
-            radius = 0.25 * float(np.linalg.norm(step))
-            continue
-        radius = max(radius, 3.0 * length) if gained > 0.75 * predicted else radius
-        before, last = (g, H), point
-        point = trial
+        noise = RELATIVE_NOISE * max(1.0, abs(point.objective))
+        found = region.step(model, _displaced(held, point.x), objective=point.objective, noise=noise)
+        if found is None:
+            break
+        before, step, point = (g, H), found.at.x - point.x, found.at
         g, H = held.differentiate(point)
-        secant = learned(secant, before, (g, H), point.x - last.x)
+        secant = learned(secant, before, (g, H), step)
     return held.evaluate(point.x)
+
+
+def _displaced(held: Constrained, x: FloatArray) -> Callable[[FloatArray], Point]:
+    """The deviance at a change of x."""
+    return lambda change: held.evaluate(x + change)
 
 
 def _beyond_saddle(held: Constrained, point: Point) -> Point | None:
     """A lower point along the Hessian's most negative direction, where there is one."""
     point = held.evaluate(point.x)
     values, vectors = np.linalg.eigh(held.differentiate(point)[1])
-    if values[0] > -1e-6 * max(1.0, float(values[-1])):
+    if values[0] > -NEGATIVE * max(1.0, float(values[-1])):
         return None
-    for size in (0.3, -0.3, 0.1, -0.1, 0.03, -0.03, 0.01, -0.01):
+    for size in (sign * step for step in TRIED_STEPS for sign in (1.0, -1.0)):
         trial = held.evaluate(point.x + size * vectors[:, 0])
-        if trial.value < point.value - 1e-9:
+        if trial.objective < point.objective - LOWER:
             return trial
     return None
 
@@ -113,9 +114,9 @@ def _without_column(held: Constrained, point: Point) -> Point | None:
     for j in range(len(point.x)):
         x = held.without(j, point.x)
         lost = point.x - x
-        if not lost.any() or lost @ hessian @ lost / 2.0 > DEAR:
+        if not lost.any() or lost @ hessian @ lost / 2.0 > LARGEST_RISE_TRIED:
             continue
         trial = held.evaluate(x)
-        if trial.value < point.value - 1e-9:
+        if trial.objective < point.objective - LOWER:
             return trial
     return None

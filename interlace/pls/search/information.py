@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.factor.level_sums import level_sums
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.terms import FloatArray, IntArray
 from interlace.pls.matrices.triangular import upper_solve, upper_solve_right
 
 from .criterion import Decomposition, ProfiledCriterion

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from interlace.pls.matrices.terms import FloatArray
+from interlace.arrays import FloatArray
 
-# Share of the analytic curvature, in any direction, below which a secant's is not believed.
-CREDIBLE = 0.1
+# A secant is not believed that would leave less than this share of the analytic curvature in some direction.
+LEAST_CURVATURE_LEFT = 0.1
 
 Slopes = tuple[FloatArray, FloatArray]
 
@@ -40,5 +40,5 @@ def learned(secant: FloatArray, before: Slopes, now: Slopes, step: FloatArray) -
     if abs(along) < 1e-3 * np.linalg.norm(missed) * np.linalg.norm(step) or along == 0.0:
         return secant
     updated = secant + missed[:, None] * (missed / along)
-    _, not_definite = lapack.dpotrf((1.0 - CREDIBLE) * now[1] + updated, clean=0)
+    _, not_definite = lapack.dpotrf((1.0 - LEAST_CURVATURE_LEFT) * now[1] + updated, clean=0)
     return secant if not_definite else np.asarray(updated)

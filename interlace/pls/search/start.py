@@ -21,23 +21,23 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
+from interlace.arrays import FloatArray, SparseArray
 from interlace.pls.factor.nested import diagonal_blocks
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance, lower_factor
-from interlace.pls.matrices.terms import FloatArray, SparseArray
 
 Product: TypeAlias = Callable[[int, int], FloatArray]
 
 # Relative standard deviations are kept in this range: a start at zero would be a saddle.
-LEAST, MOST = 0.05, 20.0
+LEAST_SD, LARGEST_SD = 0.05, 20.0
 # Residual variance, relative to that of the least-squares residuals, that is taken for granted.
 LEAST_RESIDUAL = 1e-3
-# Difference of two levels' cross-products, relative, that is rounding.
-ALIKE = 1e-12
+# Relative difference of two levels' cross-products up to which they are called the same: balanced data.
+BALANCED = 1e-12
 # Ratio of pivots below which the equations do not tell the terms apart.
 REDUNDANT = 1e-11
 # Elements of weights held at a time.
-PORTION = 4_000_000
+ELEMENTS_AT_ONCE = 4_000_000
 
 
 def moment_start(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -> FloatArray:
@@ -69,7 +69,7 @@ def moment_start(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -
 
 
 def _alike(blocks: FloatArray) -> bool:
-    return bool(np.abs(blocks - blocks[0]).max() <= ALIKE * np.abs(blocks[0]).max())
+    return bool(np.abs(blocks - blocks[0]).max() <= BALANCED * np.abs(blocks[0]).max())
 
 
 def _admissible(relcov: RelativeCovariance, estimates: FloatArray) -> FloatArray:
@@ -78,10 +78,10 @@ def _admissible(relcov: RelativeCovariance, estimates: FloatArray) -> FloatArray
     blocks = []
     for block in relcov.of_terms(D):
         if len(block) == 1:
-            blocks.append(np.sqrt(np.clip(block, LEAST**2, MOST**2)))
+            blocks.append(np.sqrt(np.clip(block, LEAST_SD**2, LARGEST_SD**2)))
             continue
         values, vectors = np.linalg.eigh(block)  # which reads the lower triangle only
-        blocks.append(lower_factor(vectors * np.sqrt(np.clip(values, LEAST**2, MOST**2))))
+        blocks.append(lower_factor(vectors * np.sqrt(np.clip(values, LEAST_SD**2, LARGEST_SD**2))))
     return relcov.pack(blocks)
 
 
@@ -135,8 +135,8 @@ def _weighted(A: FloatArray, D: FloatArray, products: FloatArray) -> FloatArray:
     """Sums over levels of ``W_l S_l W_l'`` for each S of (products, n_levels, K, K)."""
     n, K, _ = A.shape
     sums = np.zeros((len(products), K * K))
-    for start in range(0, n, max(1, PORTION // K**4)):
-        own = slice(start, start + max(1, PORTION // K**4))
+    for start in range(0, n, max(1, ELEMENTS_AT_ONCE // K**4)):
+        own = slice(start, start + max(1, ELEMENTS_AT_ONCE // K**4))
         W = 1.0 / (1.0 + A[own] * D) if K == 1 else np.linalg.inv(np.eye(K) + A[own] @ D)
         Wt = W.transpose(0, 2, 1)
         both = Wt[:, :, None, :, None] * Wt[:, None, :, None, :]  # W[a, b] W[d, c] at l, b, c, a, d

@@ -138,7 +138,7 @@ def test_cholesky_residuals_in_portions(fit, monkeypatch):
     V, _, _, e, _, _ = dense(fit)
     theirs = linalg.solve_triangular(np.linalg.cholesky(V), e, lower=True)
     for size in (800, 7):
-        monkeypatch.setattr(whitening, "PORTION", size)
+        monkeypatch.setattr(whitening, "DENSE_ROWS", size)
         assert np.abs(resid_marginal(fit, "cholesky") - theirs).max() < 1e-8
 
 

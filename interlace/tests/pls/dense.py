@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg
 
+from interlace.arrays import FloatArray, IntArray
 from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
 from interlace.pls.matrices.relcov import Layout
-from interlace.pls.matrices.terms import FloatArray, GroupingFactor, IntArray
+from interlace.pls.matrices.terms import GroupingFactor
 from interlace.tests.strategies import SmallDesign
 
 

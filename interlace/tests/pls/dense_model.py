@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import linalg
 
+from interlace.arrays import FloatArray
 from interlace.pls import ProfiledCriterion
 from interlace.pls.matrices.basis import term_basis
-from interlace.pls.matrices.terms import FloatArray
 from interlace.tests.strategies import SmallDesign
 
 

@@ -83,7 +83,7 @@ def test_verbs_do_not_depend_on_what_was_asked_before(storage, shape, verb):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rough_information_has_six_digits_and_leaves_the_factorization_alone(monkeypatch, storage, shape):
-    monkeypatch.setattr(blocked, "WORTH_ROUNDING", 1)
+    monkeypatch.setattr(blocked, "SINGLE_PRECISION_FROM", 1)
     rng = np.random.default_rng(12)
     levels, K = SHAPES[shape]
     cp, layout = products(rng, crossed_factors(rng, 80, levels), K)
@@ -108,14 +108,14 @@ def test_rough_information_has_six_digits_and_leaves_the_factorization_alone(mon
         ("all zero", {}),
         ("tiny", {}),
         ("zero column", {}),
-        ("regular", {"STEEP": 1.0}),
-        ("regular", {"WORTH_ROUNDING": 99}),
+        ("regular", {"LARGEST_PIVOT_RATIO": 1.0}),
+        ("regular", {"SINGLE_PRECISION_FROM": 99}),
     ],
 )
 def test_no_rough_information_where_it_has_no_digits_left_or_is_no_quicker(
     monkeypatch, storage, kind, limits
 ):
-    for name, value in ({"WORTH_ROUNDING": 1} | limits).items():
+    for name, value in ({"SINGLE_PRECISION_FROM": 1} | limits).items():
         monkeypatch.setattr(blocked, name, value)
     rng = np.random.default_rng(13)
     cp, layout = products(rng, crossed_factors(rng, 80, (12, 6)), (2, 2))
@@ -126,7 +126,7 @@ def test_no_rough_information_where_it_has_no_digits_left_or_is_no_quicker(
 
 @pytest.mark.parametrize("shape", ["scalar, two scalars", "vector, vector and scalar"])
 def test_portions_do_not_matter(monkeypatch, storage, shape):
-    monkeypatch.setattr(blocked, "PORTION", 1)
+    monkeypatch.setattr(blocked, "ELEMENTS_AT_ONCE", 1)
     rng = np.random.default_rng(8)
     levels, K = SHAPES[shape]
     cp, layout = products(rng, crossed_factors(rng, 80, levels), K)

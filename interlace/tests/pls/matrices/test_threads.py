@@ -19,7 +19,7 @@ def blas_threads(*, numpys=None):
     return {
         pool["num_threads"]
         for pool in pools
-        if numpys is None or numpys == bool(threads.NUMPYS.search(pool["filepath"]))
+        if numpys is None or numpys == bool(threads.NUMPYS_BLAS.search(pool["filepath"]))
     }
 
 
@@ -32,7 +32,7 @@ def two_threads():
 
 
 def test_all_threads_of_scipy_for_a_large_dense_part():
-    with suitable_threads(threads.WORTH_THREADS):
+    with suitable_threads(threads.TWO_THREADS_FROM):
         assert blas_threads(numpys=False) == {2}
         assert blas_threads(numpys=True) <= {1}  # none, where NumPy and SciPy share a library
     assert blas_threads() == {2}
@@ -55,7 +55,7 @@ def test_one_thread_for_a_small_dense_part():
     ],
 )
 def test_numpys_own_library_is_known_by_its_place(path, own):
-    assert bool(threads.NUMPYS.search(path)) == own
+    assert bool(threads.NUMPYS_BLAS.search(path)) == own
 
 
 def test_a_small_fit_runs_on_one_thread_and_gives_the_others_back():

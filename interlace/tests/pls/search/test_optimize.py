@@ -67,7 +67,7 @@ def test_single_precision_far_from_the_optimum_changes_nothing_at_it(monkeypatch
     start = 0.5 * problem.criterion().relcov.diagonal
     exact = minimize(problem.criterion(), start)
     assert not any(rounded)
-    monkeypatch.setattr(blocked, "WORTH_ROUNDING", 1)
+    monkeypatch.setattr(blocked, "SINGLE_PRECISION_FROM", 1)
     found = minimize(problem.criterion(), start)
     assert any(rounded)
     assert not found.derivatives.rough

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interlace.pls import GroupingFactor, RandomTerm, fit, profiled_criterion
-from interlace.pls.search.start import LEAST, moment_start
+from interlace.pls.search.start import LEAST_SD, moment_start
 
 
 def _crossed(rng, columns=1, *, balanced=False):
@@ -123,4 +123,4 @@ def test_a_factor_without_variance_starts_off_the_saddle():
     criterion = profiled_criterion(
         [GroupingFactor(codes, 20)], [RandomTerm(0, np.ones((100, 1)))], np.ones((100, 1)), y
     )
-    assert moment_start(criterion.cp, criterion.relcov, reml=True).tolist() == [LEAST]
+    assert moment_start(criterion.cp, criterion.relcov, reml=True).tolist() == [LEAST_SD]
