@@ -15,8 +15,9 @@ from interlace.formula.bars import collect_bars
 from interlace.formula.coding import code_sides, parse_terms, plain_info, variables_of
 from interlace.formula.grammar import Bar
 from interlace.formula.variables import Variable, as_environment, evaluate
-from interlace.frames.columns import Columns, as_frame, check_columns, missing_rows, plain
+from interlace.frames.columns import Columns, as_frame, as_pandas, check_columns, missing_rows, plain
 from interlace.frames.levels import factorise
+from interlace.frames.readings import warn_of_same_readings
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
 from interlace.names import INTERCEPT
 
@@ -125,8 +126,8 @@ def design_from_arrays(
     >>> [labels.name for labels in design.factor_labels]
     ['g', 'h']
     """
-    grouping = _grouping_columns(groups)
-    index = _common_index((endog, exog, groups, exog_re), len(endog))
+    grouping = _grouping_columns(as_pandas(groups))
+    index = _common_index((endog, exog, groups, exog_re), len(as_pandas(endog)))
     n = len(index)
     response = _matrix(endog, n, "endog", stem="y")
     if response.values.shape[1] != 1:
@@ -140,6 +141,8 @@ def design_from_arrays(
     codes = variables_of(parse_terms(bar.lhs) for bar in bars if bar.factors not in given)
     variables = {code: evaluate(code, columns, env) for code in codes}
     coded = {name: factorise(frame[name]) for bar in bars for name in bar.factors}
+    for name, column in coded.items():
+        warn_of_same_readings(name, column.levels)
     w = row_vector(weights, "weights", columns, index, None)
     o = row_vector(offset, "offset", columns, index, None)
     absent = {"endog": missing_rows(response.values), "exog": missing_rows(fixed.values)}
@@ -167,11 +170,32 @@ def design_from_arrays(
     return assemble(parts, rank=rank)
 
 
+def is_matrix(random: Any) -> bool:
+    """Whether numbers were given where the text of random-effects terms was wanted.
+
+    Parameters
+    ----------
+    random : object
+        What was given.
+
+    Returns
+    -------
+    bool
+        True for arrays, frames, Series and mappings, and for lists that hold anything but text.
+    """
+    if random is None or isinstance(random, str):
+        return False
+    if isinstance(as_pandas(random), np.ndarray | pd.Series | pd.DataFrame | Mapping):
+        return True
+    return isinstance(random, Sequence) and bool(random) and not any(isinstance(r, str) for r in random)
+
+
 # ---- arrays with names -----------------------------------------------------------------------
 
 
 def _matrix(given: Any, n: int, what: str, *, stem: str, constant: str = "") -> _Matrix:
     """Numbers with names: those of the frame, or made up from the stem."""
+    given = as_pandas(given)
     if isinstance(given, pd.Series):
         given = given.to_frame(stem if given.name is None else given.name)
     named = isinstance(given, pd.DataFrame)
@@ -234,6 +258,8 @@ def _grouping_columns(groups: Any) -> dict[str, Any]:
         frame = as_frame(groups)
         return {str(name): frame[name] for name in frame.columns}
     array = groups if isinstance(groups, pd.Categorical) else np.asarray(groups)
+    if array.dtype.kind in "US" and isinstance(groups, list | tuple):
+        array = np.asarray(groups, dtype=object)  # numpy would write 1 and "1" alike
     if array.ndim == 1:
         return {"group": array}
     if array.ndim != 2:

@@ -101,7 +101,7 @@ def build_design(
     if not formula.response:
         raise FormulaError(f'the formula "{formula}" has no response; write it left of "~"')
     env = as_environment(eval_env)
-    whole, names = _with_groups(as_frame(data), groups)
+    whole, names = with_groups(as_frame(data), groups)
     rows = subset_rows(whole, subset, env.namespace)
     frame = whole if rows is None else whole.iloc[rows]
     if len(frame) == 0:
@@ -154,8 +154,26 @@ def build_design(
     return assemble(parts, rank=rank)
 
 
-def _with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with grouping columns that were given as arrays, and the entries of ``groups=``."""
+def with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with grouping columns that were given as arrays, and the entries of ``groups=``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The data; not changed.
+    groups : str, sequence of str, Series, frame, mapping or array
+        Names of columns, or the columns themselves.
+
+    Returns
+    -------
+    frame : DataFrame
+    names : list of str
+
+    Raises
+    ------
+    DesignError
+        If the data have such a column with other values.
+    """
     if groups is None:
         return frame, []
     if isinstance(groups, str):

@@ -11,6 +11,7 @@ from scipy import stats
 from interlace.arrays import BoolArray
 from interlace.errors import DesignError
 from interlace.fitted import record_of
+from interlace.formula.spelling import refuse_unknown
 
 from .influence import cooks_distance
 from .plot_frames import Cutoff, compare_influence_frame, dotplot_frame, qq_frame, ranef_frame, residual_frame
@@ -31,6 +32,8 @@ from .residuals import hlm_resid
 TITLES = {
     "cooks.distance": "Cook's distance",
     "cooksd": "Cook's distance",
+    "cooks_d": "Cook's distance",
+    "cooks_distance": "Cook's distance",
     "mdffits": "MDFFITS",
     "covratio": "COVRATIO",
     "covtrace": "COVTRACE",
@@ -46,14 +49,17 @@ def dotplot_diag(
     cutoff: Cutoff = "internal",
     index: Any = None,
     ax: Any = None,
+    level: Any = None,
+    **unknown: object,
 ) -> Any:
     """Dots in order of a measure, those beyond a cutoff marked and named.
 
     Parameters
     ----------
-    x : Series or array
-        A measure, one value per case, such as :func:`interlace.cooks_distance` returns.
-    name : {"cooks.distance", "mdffits", "covratio", "covtrace", "rvc", "leverage"}
+    x : CrossedLMMResults, DataFrame, CaseDeletion, Series or array
+        A fitted model, the frame that :func:`interlace.hlm_influence` returns, what
+        :func:`interlace.case_delete` returned, or a measure, one value per case.
+    name : {"cooks.distance", "mdffits", "covratio", "covtrace", "rvc", "leverage"} or a column of the frame
         Which; covratio and rvc are cut off on both sides.
     cutoff : "internal", number or None, default "internal"
         Three interquartile ranges above the third quartile (and below the first), a given upper limit,
@@ -62,6 +68,10 @@ def dotplot_diag(
         Labels; those of the Series by default.
     ax : matplotlib Axes, optional
         Where to draw.
+    level : 1, str, Series or array, optional
+        The cases, for a fitted model: a grouping factor, or the observations, which are the default.
+    **unknown
+        Refused with a TypeError.
 
     Returns
     -------
@@ -79,9 +89,11 @@ def dotplot_diag(
     --------
     >>> import interlace
     >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
-    >>> figure = interlace.dotplot_diag(interlace.cooks_distance(fit, "Subject"))
+    >>> figure = interlace.dotplot_diag(fit, level="Subject")
+    >>> figure = interlace.dotplot_diag(interlace.hlm_influence(fit, "Subject"), "covratio")
     """
-    frame = dotplot_frame(x, name, cutoff=cutoff, index=index)
+    refuse_unknown("dotplot_diag", unknown)
+    frame = dotplot_frame(x, name, cutoff=cutoff, index=index, level=level)
     return dotplot_figure(frame, title=TITLES.get(name, name), ax=ax)
 
 

@@ -20,6 +20,7 @@ from .cases import Cases, cases_of
 from .deletion import delete_exactly
 from .fitted_rows import FittedRows, fitted_rows
 from .influence import one_step
+from .measures import measure_of
 from .residuals import conditional_fit, conditional_sd, resid_conditional
 
 Cutoff = Literal["internal"] | float | None
@@ -30,20 +31,27 @@ RANGES = 3.0
 
 
 def dotplot_frame(
-    x: Any, name: str = "cooks.distance", *, cutoff: Cutoff = "internal", index: Any = None
+    x: Any,
+    name: str = "cooks.distance",
+    *,
+    cutoff: Cutoff = "internal",
+    index: Any = None,
+    level: Any = None,
 ) -> pd.DataFrame:
     """Values in increasing order, and which of them lie beyond the cutoff.
 
     Parameters
     ----------
-    x : Series or array
-        A measure.
+    x : CrossedLMMResults, DataFrame, CaseDeletion, Series or array
+        A fitted model, the frame of `hlm_influence`, what `case_delete` returned, or a measure itself.
     name : str
-        Which: measures such as covratio and rvc are cut off on both sides.
+        Which measure, or which column of the frame; covratio and rvc are cut off on both sides.
     cutoff : "internal", number or None
         Three interquartile ranges beyond the quartiles, a given upper limit, or none.
     index : array_like, optional
         Labels; those of the Series by default.
+    level : 1, str, Series or array, optional
+        The cases, for a fitted model: a grouping factor, or the observations, which are the default.
 
     Returns
     -------
@@ -55,6 +63,7 @@ def dotplot_frame(
     >>> dotplot_frame(pd.Series([1.0, 2, 3, 4, 40], index=list("abcde")))["flagged"].tolist()
     [False, False, False, False, True]
     """
+    x = x if (measure := measure_of(x, name, level=level)) is None else measure
     values = (
         pd.Series(x, dtype=float) if index is None else pd.Series(np.asarray(x, dtype=float), index=index)
     )

@@ -12,6 +12,7 @@ from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DesignError
 from interlace.fitted import record_of
+from interlace.formula.spelling import refuse_unknown
 from interlace.names import INTERCEPT
 from interlace.pls import PLSFit
 from interlace.pls.matrices.triangular import upper_solve_right
@@ -29,6 +30,12 @@ from .quantile import Seed, quantile_residuals
 Standardize = bool | Literal["semi"]
 Type = Literal["raw", "pearson", "studentized", "cholesky"]
 TYPES = ("raw", "pearson", "studentized", "cholesky")
+# Columns of each kind of residual of the observations.
+OF_TYPE = {
+    "conditional": (".resid", ".std.resid", ".fitted"),
+    "marginal": (".mar.resid", ".chol.mar.resid", ".mar.fitted"),
+    "ls": (".ls.resid", ".std.ls.resid", ".semi.ls.resid", ".ls.fitted"),
+}
 
 
 def hlm_resid(
@@ -40,6 +47,8 @@ def hlm_resid(
     kind: Literal["hlm", "quantile"] = "hlm",
     nsim: int = 250,
     rng: Seed = None,
+    type: Literal["conditional", "marginal", "ls"] | None = None,
+    **unknown: object,
 ) -> pd.DataFrame:
     """Residuals of the observations, or of one grouping factor's random effects.
 
@@ -64,6 +73,10 @@ def hlm_resid(
         Simulated responses behind a quantile residual.
     rng : int, Generator or SeedSequence, optional
         For the simulation.
+    type : {"conditional", "marginal", "ls"}, optional
+        One kind of residual of the observations and its fitted values; all by default.
+    **unknown
+        Refused with a TypeError.
 
     Returns
     -------
@@ -99,8 +112,13 @@ def hlm_resid(
     308                  2.26         9.20          -7.21     11.30
     309                -40.40        -8.62         -46.35     -8.21
     """
+    refuse_unknown("hlm_resid", unknown)
     record = record_of(results)
     design, fit = record.design, record.polished
+    if type is not None and (level not in (1, "1") or kind != "hlm"):
+        raise DesignError(f"type={type!r} chooses among residuals of observations; leave it out here")
+    if type not in (None, *OF_TYPE):
+        raise DesignError(f"type={type!r}; wanted one of {list(OF_TYPE)!r}")
     if standardize not in (False, True, "semi"):
         raise DesignError(f'standardize={standardize!r}; wanted False, True or "semi"')
     if kind not in ("hlm", "quantile"):
@@ -111,7 +129,9 @@ def hlm_resid(
         return group_residuals(design, fit, str(level), standardize=standardize, include_ls=include_ls)
     if kind == "quantile":
         return quantile_residuals(design, fit, nsim=nsim, rng=rng)
-    return row_residuals(design, fit, standardize=standardize, include_ls=include_ls)
+    wanted_ls = include_ls if type is None else type == "ls"
+    frame = row_residuals(design, fit, standardize=standardize, include_ls=wanted_ls)
+    return frame if type is None else frame[[c for c in frame.columns if c in OF_TYPE[type]]]
 
 
 def row_residuals(

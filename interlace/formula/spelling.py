@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 # Functions that R's formulas call, and what to write instead.
 FUNCTIONS = {
@@ -49,6 +49,17 @@ KEYWORDS = {
     "niter_sa": "nothing: there is one search, and its optimum is certified",
     "correlation": "nothing: residuals are independent given the random effects",
     "hessian": "nothing: second derivatives are always exact",
+    "skip_hessian": "nothing: second derivatives are exact and cheap",
+    "use_sqrt": "nothing: there is one search, on Cholesky factors",
+    "use_sparse": "nothing: matrices are sparse always",
+    "fe_pen": "nothing: the likelihood is not penalised",
+    "cov_pen": "nothing: the likelihood is not penalised",
+    "df_method": "ddf=",
+    "dispformula": "weights=, if the residual variances are known up to a factor",
+    "full_data": "data.join(interlace.hlm_resid(result))",
+    "standardized": "standardize=",
+    "variable": "name=",
+    "diag": "name=",
 }
 
 
@@ -94,6 +105,27 @@ def keyword_advice(names: Iterable[str]) -> str:
     'for verbose= write disp=True'
     """
     return "; ".join(_advice(name, KEYWORDS[name]) for name in names if name in KEYWORDS)
+
+
+def refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
+    """Refuse keywords that nobody reads.
+
+    Parameters
+    ----------
+    where : str
+        What was called.
+    unknown : mapping of str to object
+        Keywords that were given.
+
+    Raises
+    ------
+    TypeError
+        With our spelling of those that others know.
+    """
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        advice = keyword_advice(unknown) or "see its documentation for those it does"
+        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
 
 
 def _advice(name: str, known: str) -> str:

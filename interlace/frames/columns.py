@@ -68,6 +68,30 @@ def as_frame(data: Any) -> pd.DataFrame:
     )
 
 
+def as_pandas(thing: Any) -> Any:
+    """A column or table of polars as pandas', anything else as it is.
+
+    Parameters
+    ----------
+    thing : object
+        An array, a list, a column, a table.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    DesignError
+        For a lazy polars frame.
+    """
+    if not made_by(thing, "polars"):
+        return thing
+    if hasattr(thing, "get_columns") or hasattr(thing, "collect"):
+        return _from_polars(thing)
+    return pd.Series(_from_polars_series(thing), name=thing.name or None)
+
+
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """One column of a frame.
 

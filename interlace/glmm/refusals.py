@@ -7,7 +7,8 @@ from typing import Any
 
 from interlace.errors import DesignError
 from interlace.family import Family
-from interlace.modelling.options import check_choice, refuse_unknown
+from interlace.formula.spelling import refuse_unknown
+from interlace.modelling.options import check_choice
 
 from .family import FamilyLike, family_of
 

@@ -112,7 +112,7 @@ def wald_test(
     >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
     >>> test = fit.wald_test("Days = 10")
     >>> round(float(test.pvalue), 3)
-    0.762
+    0.766
     """
     plain = cov_p is None and invcov is None and use_f is None and df_constraints is None
     hypotheses = _fixed_hypotheses(self, r_matrix, ddf, plain=plain)

@@ -8,8 +8,10 @@ import numpy as np
 from scipy import optimize
 
 from interlace.arrays import FloatArray
+from interlace.errors import DesignError
 from interlace.inference import column_major, relative_factors
 from interlace.pls import ProfiledCriterion
+from interlace.pls.search.criterion import Decomposition
 
 # Where the residual variance is sought, around its value at the previous guess, in powers of e.
 BRACKET = 1.0
@@ -56,16 +58,42 @@ class Likelihood:
             return -0.5 * self._deviance(params, float(scale))
         return -0.5 * self._profiled(params)
 
-    def _deviance(self, params: FloatArray, scale: float) -> float:
-        criterion, p = self.criterion, self.criterion.cp.p
-        factors = relative_factors(params[p:], self.sizes, scale)
+    def scale(self, params: FloatArray) -> float:
+        """Residual variance at which the likelihood is largest, variances being in units of it.
+
+        Parameters
+        ----------
+        params : ndarray of shape (k_fe + n_theta,)
+            Fixed effects, then variances and covariances divided by the residual variance.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        DesignError
+            If a covariance matrix is not positive semidefinite.
+        """
+        factors = relative_factors(params[self.criterion.cp.p :], self.sizes, 1.0)
         if factors is None:
-            return np.inf
+            raise DesignError("a covariance matrix is not positive semidefinite; wanted one that is")
+        return self._at(params, factors)[1] / self.criterion.nu
+
+    def _at(self, params: FloatArray, factors: list[FloatArray]) -> tuple[Decomposition, float]:
+        """The decomposition at relative factors, and ``r^2 + |R_X (beta - beta^)|^2`` there."""
+        criterion, p, basis = self.criterion, self.criterion.cp.p, self.criterion.basis
         at = criterion.decompose(criterion.relcov.to_basis @ column_major(factors))
-        basis = criterion.basis
         gamma = (basis.R @ params[:p] - basis.shift) / basis.scale
         distance = at.R[:p, :p] @ (gamma - at.gamma)
-        sum_of_squares = (at.pwrss + distance @ distance) * basis.scale**2
+        return at, float((at.pwrss + distance @ distance) * basis.scale**2)
+
+    def _deviance(self, params: FloatArray, scale: float) -> float:
+        criterion, basis = self.criterion, self.criterion.basis
+        factors = relative_factors(params[criterion.cp.p :], self.sizes, scale)
+        if factors is None:
+            return np.inf
+        at, sum_of_squares = self._at(params, factors)
         # The profiled criterion holds the log determinants and nu (1 + log(2 pi r^2 / nu)): take that out.
         nu = criterion.nu
         profiled_part = nu * (1.0 + np.log(2.0 * np.pi * at.pwrss * basis.scale**2 / nu))

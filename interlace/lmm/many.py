@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,14 @@ class ManyResults:
 
     def __getitem__(self, response: str) -> Any:
         return self.results[response]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: ``models``, and why others could not be fitted."""
+        failed = "".join(
+            f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in self.failures.items()
+        )
+        table = str(self.models.to_html()) if self.results else ""
+        return f"<p>{escape(repr(self))}</p>\n{table}" + (f"\n<ul>{failed}</ul>" if failed else "")
 
     @cached_property
     def frame(self) -> pd.DataFrame:

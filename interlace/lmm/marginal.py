@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from statsmodels.base.model import LikelihoodModel
@@ -10,9 +12,11 @@ from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design
+from interlace.formula.elsewhere import MODEL, refuse_attribute
 from interlace.inference import relative_factors
 from interlace.pls.factor.solvers import Solver
 
+from . import mixedlm
 from .distribution import MarginalDistribution
 from .likelihood import Likelihood
 
@@ -32,6 +36,14 @@ class MarginalModel(LikelihoodModel):
     def design(self) -> Design:
         """The matrices and their labels."""
         return self.data.design
+
+    # MixedLM's names.
+    groups, n_groups = property(mixedlm.groups), property(mixedlm.n_groups)
+    group_labels, exog_re = property(mixedlm.group_labels), property(mixedlm.exog_re)
+    k_re, k_vc, get_scale = property(mixedlm.k_re), property(mixedlm.k_vc), mixedlm.get_scale
+
+    def __getattr__(self, name: str) -> Any:
+        refuse_attribute(self, name, MODEL, "the model")
 
     def criterion(self, *, reml: bool = True, solver: Solver = "auto") -> pls.ProfiledCriterion:
         """Profiled criterion of the model: a function of theta, lme4's deviance function.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
@@ -16,19 +17,21 @@ from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.assembly import Rank
+from interlace.design.from_arrays import is_matrix
+from interlace.design.from_formula import with_groups
 from interlace.errors import DesignError, InferenceError, SingularFitWarning, callers_level
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
-from interlace.formula.spelling import check_method
+from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above, one_frame_deeper
-from interlace.frames.columns import as_frame
+from interlace.frames.columns import as_frame, as_pandas
 from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
 from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
-from interlace.modelling.options import check_choice, printer, refuse_unknown
+from interlace.modelling.options import check_choice, printer
 from interlace.pls.factor.solvers import Solver
 
 from .marginal import MarginalModel
@@ -67,7 +70,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
     groups : array_like, Series, DataFrame or dict
         Grouping factors, one per column. Each gets a random intercept, or the columns of ``exog_re``.
     random : str or sequence of str, optional
-        Random-effects terms as lme4 writes them, such as ``"(1 + x | g)"``.
+        Random-effects terms as lme4 writes them, such as ``"(1 + x | g)"``. A matrix here is ``exog_re``,
+        MixedLM's fourth argument.
     exog_re : array_like of shape (n, k), optional
         Columns with random coefficients; those of every grouping factor are correlated.
     weights : array_like of shape (n,), optional
@@ -113,6 +117,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
         **unknown: object,
     ) -> None:
         refuse_unknown("CrossedLMM", unknown)
+        if exog_re is None and is_matrix(random):  # MixedLM's fourth argument
+            random, exog_re = None, random
         design = design_from_arrays(
             endog,
             exog,
@@ -124,7 +130,9 @@ class CrossedLMM(MarginalModel, DescribedModel):
             missing=missing,
             rank=rank,
         )
-        self._adopt(design)
+        self._adopt(
+            design, labelled=any(isinstance(as_pandas(x), pd.Series | pd.DataFrame) for x in (endog, exog))
+        )
 
     @classmethod
     def from_formula(
@@ -192,6 +200,9 @@ class CrossedLMM(MarginalModel, DescribedModel):
         refuse_unknown("CrossedLMM.from_formula", unknown)
         parsed = parse_formula(formula)
         if re_formula is not None or vc_formula is not None:
+            if groups is not None and not isinstance(groups, str):  # values, as MixedLM takes them
+                data, names = with_groups(as_frame(data), groups)
+                groups = names[0] if len(names) == 1 else groups
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
             groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
         design = build_design(
@@ -211,9 +222,11 @@ class CrossedLMM(MarginalModel, DescribedModel):
         model.recipe = Recipe(weights=weights, offset=offset, subset=subset, missing=missing, rank=rank)
         return model
 
-    def _adopt(self, design: Design, *, formula: str | None = None, frame: Any = None) -> None:
+    def _adopt(
+        self, design: Design, *, formula: str | None = None, frame: Any = None, labelled: bool = True
+    ) -> None:
         """Finish the construction: the design becomes statsmodels' data."""
-        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame)
+        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame, labelled=labelled)
         self._init_keys: list[str] = []
         self.recipe = Recipe()
         if formula is not None:
@@ -345,7 +358,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
     def with_design(self, design: Design) -> CrossedLMM:
         """The same formula on another design; the frame is not kept, for it does not belong to it."""
         model = type(self).__new__(type(self))
-        model._adopt(design, formula=getattr(self, "formula", None))
+        model._adopt(design, formula=getattr(self, "formula", None), labelled=self.data.labelled)
         return model
 
     def with_response(self, y: FloatArray, name: str) -> CrossedLMM:

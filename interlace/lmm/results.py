@@ -15,6 +15,7 @@ from interlace.arrays import FloatArray
 from interlace.diagnostics import hlm_resid, plot
 from interlace.diagnostics.statsmodels_influence import get_influence
 from interlace.fitted import Ddf, Fitted
+from interlace.formula.elsewhere import RESULTS, refuse_attribute
 from interlace.formula.variables import one_frame_deeper
 from interlace.inference import approximation_of, contrasts, effects, natural_parameters, wald
 from interlace.inference.parameters import IntervalMethod, positions
@@ -24,6 +25,7 @@ from interlace.pls.search.certificate import Certificate
 from interlace.prediction import expected, ranef
 from interlace.prediction.uncertainty import get_prediction
 from interlace.profile.profiled import profile, profiled
+from interlace.profile.variances import profile_re
 from interlace.report import paragraph, single, tidying
 from interlace.report.summary import summary
 from interlace.resampling.bootstrap import bootstrap
@@ -105,6 +107,9 @@ class CrossedLMMResults(LikelihoodModelResults):
             f"<CrossedLMMResults {self.method}: {self.model.endog_names}, {self.nobs} rows, groups {groups}; "
             f"-2 log-likelihood {self.objective:.4f}; {end}>"
         )
+
+    def __getattr__(self, name: str) -> Any:
+        refuse_attribute(self, name, RESULTS, "the fitted model")
 
     @property
     def pls_fit(self) -> PLSFit:
@@ -203,6 +208,11 @@ class CrossedLMMResults(LikelihoodModelResults):
         return sum(len(Sigma) for Sigma in self.term_covariances)
 
     @property
+    def k_vc(self) -> int:
+        """Variances of random effects, the length of ``vcomp``."""
+        return self.k_re
+
+    @property
     def dropped(self) -> tuple[str, ...]:
         """Columns left out because they depend linearly on others."""
         return self.record.design.dropped_columns
@@ -249,7 +259,7 @@ class CrossedLMMResults(LikelihoodModelResults):
     drop1, ranova = effects.drop1, effects.ranova
     r2, icc, variance_shares = effects.r2, effects.icc, effects.variance_shares
     get_robustcov_results = get_robustcov_results
-    profile = profile
+    profile, profile_re = profile, profile_re
 
     def conf_int(
         self,
@@ -367,6 +377,8 @@ class CrossedLMMResults(LikelihoodModelResults):
         """MixedLM's name for ``varcov``: with a single grouping factor the matrix itself."""
         return next(iter(self.varcov.values())) if len(self.varcov) == 1 else self.varcov
 
+    cov_re_unscaled = property(ranef.cov_re_unscaled)
+
     # ---- Expected responses, residuals, diagnosis -----------------------------------------------
 
     fittedvalues = cached_property(expected.fittedvalues)
@@ -430,7 +442,7 @@ class CrossedLMMResults(LikelihoodModelResults):
     summary = summary
     tidy, glance, augment = tidying.tidy, tidying.glance, tidying.augment
     report, to_latex, to_html = paragraph.report, single.to_latex, single.to_html
-    to_markdown = single.to_markdown
+    to_markdown, _repr_html_ = single.to_markdown, single.in_notebook
 
     def remove_data(self) -> None:
         """Forget the data: the frame and every array with one entry per row, here and in the model.

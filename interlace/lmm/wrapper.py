@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,7 +38,7 @@ class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
     ) -> pd.DataFrame:
         """Confidence intervals with the names of the parameters; see the plain method."""
         limits = self._results.conf_int(alpha=alpha, cols=cols, parm=parm, **options)
-        if isinstance(limits, pd.DataFrame):
+        if isinstance(limits, pd.DataFrame) or not self._results.model.data.labelled:
             return limits
         names = np.asarray(self._results.model.data.param_names, dtype=object)
         chosen = positions(parm if cols is None else list(cols), list(names))
@@ -45,3 +46,24 @@ class CrossedLMMResultsWrapper(LikelihoodResultsWrapper):
 
 
 populate_wrapper(CrossedLMMResultsWrapper, CrossedLMMResults)
+
+
+def labelled(results: CrossedLMMResultsWrapper) -> CrossedLMMResultsWrapper:
+    """The same results with labels, also where the model was given by plain arrays.
+
+    Parameters
+    ----------
+    results : CrossedLMMResultsWrapper
+        A fitted model; not changed.
+
+    Returns
+    -------
+    CrossedLMMResultsWrapper
+    """
+    if results.model.data.labelled:
+        return results
+    plain = copy(results._results)
+    plain.model = copy(plain.model)
+    plain.model.data = copy(plain.model.data)
+    plain.model.data.labelled = True
+    return CrossedLMMResultsWrapper(plain)

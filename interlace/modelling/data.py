@@ -30,9 +30,14 @@ class DesignData(PandasData):
         The formula as the user wrote it, bars included.
     frame : object
         The data the formula was evaluated in, kept as a reference.
+    labelled : bool, default True
+        Whether results are labelled; those of a model given by plain arrays are plain arrays.
     more_names : sequence of str
         Names of the parameters after those of the variances.
     """
+
+    # Of models stored before there was a choice.
+    labelled = True
 
     def __init__(
         self,
@@ -40,9 +45,11 @@ class DesignData(PandasData):
         *,
         formula: str | None = None,
         frame: object = None,
+        labelled: bool = True,
         more_names: Sequence[str] = (),
     ) -> None:
         self.design = design
+        self.labelled = labelled
         self.more_names = tuple(more_names)
         self.formula = formula
         self.frame = frame
@@ -102,6 +109,10 @@ class DesignData(PandasData):
     def orig_exog(self) -> pd.DataFrame:
         """The fixed-effects model matrix with its labels."""
         return pd.DataFrame(self.exog, index=self.row_labels, columns=self.xnames)
+
+    def wrap_output(self, obj: Any, how: str = "columns", names: Any = None) -> Any:
+        """Label an array, unless the model was given by arrays that have no labels either."""
+        return super().wrap_output(obj, how, names) if self.labelled else obj
 
     def attach_cov(self, result: FloatArray) -> Any:
         """Label a covariance of all the parameters; leave that of a contrast as it is."""

@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from interlace.formula.spelling import keyword_advice
-
-
-def refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
-    """Refuse keywords that a function does not have.
-
-    Parameters
-    ----------
-    where : str
-        Name of the function.
-    unknown : mapping
-        The keywords that it was given beside its own.
-
-    Raises
-    ------
-    TypeError
-        If there are any.
-    """
-    if unknown:
-        names = ", ".join(sorted(unknown))
-        advice = keyword_advice(unknown) or "see its documentation for those it does"
-        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
 
 
 def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:

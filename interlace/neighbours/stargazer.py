@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from interlace.lmm.wrapper import CrossedLMMResultsWrapper
+from interlace.lmm.wrapper import CrossedLMMResultsWrapper, labelled
 
 try:
     from stargazer.translators import register_class
@@ -54,7 +54,7 @@ def extract(results: Any) -> dict[str, Any]:
     >>> extract(fit)["p_values"]["Subject Var"] is None
     True
     """
-    data = dict(extract_model_data(results))
+    data = dict(extract_model_data(labelled(results)))
     given = data["p_values"]
     data["p_values"] = {name: None if value != value else value for name, value in given.items()}
     data["resid_std_err"] = results.sigma

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
 from interlace.design import NewDesign, apply_design
+from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, Fitted
 
 from .parts import (
@@ -50,6 +52,7 @@ def predict(
     *,
     random: bool | str | Collection[str] = True,
     new_levels: NewLevels = "error",
+    exog: Any = None,
 ) -> pd.Series:
     """Compute expected responses, for the rows of the fit or for new data.
 
@@ -64,6 +67,9 @@ def predict(
         those of the grouping factors named.
     new_levels : {"error", "population"}, default "error"
         Refuse levels that the fit has not seen, or give them random effects of zero.
+    exog : array_like of shape (m, k_fe), DataFrame or dict of arrays, optional
+        MixedLM's spelling of a prediction without random effects: the fixed-effects model matrix, or the
+        columns of the formula.
 
     Returns
     -------
@@ -85,11 +91,39 @@ def predict(
     if not transform:
         raise ValueError("transform=False is not offered: give data with the columns of the formula")
     check_new_levels(new_levels)
+    if exog is not None:
+        return _without_random_effects(self.record, data, exog, random)
+    if isinstance(data, np.ndarray) and not data.dtype.names:
+        raise DesignError(
+            "data is an array without names; give a table, or predict(exog=array) for predictions without "
+            "random effects from a fixed-effects model matrix"
+        )
     chosen = chosen_factors(self.record.design.factor_names, random=random)
     if data is None:
         return pd.Series(_of_fitted_rows(self.record, chosen), index=self.record.design.index)
     new = apply_design(self.record.design, data, factors=chosen)
     return pd.Series(_of_new_rows(self.record, new, chosen, new_levels), index=new.index)
+
+
+def _without_random_effects(fitted: Fitted, data: Any, exog: Any, random: Any) -> pd.Series:
+    if data is not None or not isinstance(random, bool):
+        raise DesignError(
+            "exog= gives predictions without random effects, and takes no data or factors beside it; write "
+            "predict(data, random=...)"
+        )
+    matrix = np.asarray(exog) if isinstance(exog, np.ndarray | list | tuple) else None
+    if matrix is None or matrix.dtype.names:
+        new = apply_design(fitted.design, exog, factors=())
+        return pd.Series(_of_new_rows(fitted, new, (), "error"), index=new.index)
+    k = len(fitted.fit.beta)
+    X = matrix[:, None] if matrix.ndim == 1 and k == 1 else np.atleast_2d(matrix)
+    if X.ndim != 2 or X.shape[1] != k:
+        raise DesignError(
+            f"exog has shape {matrix.shape}; wanted a column for each of {list(fitted.design.xnames)!r}"
+        )
+    if fitted.design.offsets:
+        raise DesignError("the model has an offset, which an array does not hold; give a frame, or a dict")
+    return pd.Series(X.astype(float) @ fitted.fit.beta)
 
 
 def _of_fitted_rows(fitted: Fitted, chosen: Collection[str]) -> FloatArray:

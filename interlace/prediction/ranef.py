@@ -283,6 +283,12 @@ def varcov(self: EstimatedModel) -> dict[str, pd.DataFrame]:
     }
 
 
+def cov_re_unscaled(self: EstimatedModel) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """``cov_re`` in units of the residual variance; by factor where there are several."""
+    relative = {name: Sigma / self.scale for name, Sigma in self.varcov.items()}
+    return next(iter(relative.values())) if len(relative) == 1 else relative
+
+
 def vcomp(self: EstimatedModel) -> pd.Series:
     """Variances of the random effects, named as in the summary; no covariances, no residual."""
     named = zip(self.variance_names, self.params[self.k_fe :], strict=True)

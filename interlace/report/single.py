@@ -151,5 +151,10 @@ def to_markdown(self: EstimatedModel, *, ddf: Ddf | None = None, alpha: float = 
     return str(_sheet_of(self, ddf, alpha).to_markdown())
 
 
+def in_notebook(self: EstimatedModel) -> str:
+    """What a notebook shows of a fit: `to_html`."""
+    return to_html(self)
+
+
 def _sheet_of(results: EstimatedModel, ddf: Ddf | None, alpha: float) -> Sheet:
     return single_sheet(results, ddf=results.ddf if ddf is None else ddf, alpha=alpha)

@@ -420,6 +420,93 @@ MISTAKES = [
         "different data cannot be compared. Fit both to the same rows (missing values in a "
         "variable of one model drop rows)",
     ),
+    (
+        "R.fe_pvalues",
+        "AttributeError",
+        'the fitted model has no fe_pvalues; write result.coef_table()["p_value"], or result.pvalues',
+    ),
+    (
+        "interlace.VarCorr",
+        "AttributeError",
+        "interlace has no VarCorr; write result.variance_components or result.varcov",
+    ),
+    (
+        "R.model.reml",
+        "AttributeError",
+        "the model has no reml; write result.reml: fit() leaves the model as it is, and "
+        "model.loglike takes reml=",
+    ),
+    (
+        "R.predict(np.ones((2, 2)))",
+        "DesignError",
+        "data is an array without names; give a table, or predict(exog=array) for predictions "
+        "without random effects from a fixed-effects model matrix",
+    ),
+    (
+        'interlace.hlm_resid(R, type="raw")',
+        "DesignError",
+        "type='raw'; wanted one of ['conditional', 'marginal', 'ls']",
+    ),
+    (
+        'interlace.dotplot_diag(R, "dffits")',
+        "DesignError",
+        "name='dffits'; wanted one of ['cooks.distance', 'cooks_d', 'cooks_distance', 'cooksd', "
+        "'covratio', 'covtrace', 'leverage', 'mdffits', 'rvc']",
+    ),
+    (
+        'CrossedLMM.from_formula("Reaction ~ Days + (1 | Subject)", S).fit(method="REML")',
+        "ValueError",
+        "method='REML' is not offered; give None or 'newton': that is for interlace.fit; here "
+        "write reml=True",
+    ),
+    (
+        'fit("Reaction ~ Days + (1 | Subject)", S, reml=False)',
+        "TypeError",
+        'interlace.fit does not know the keyword(s) reml; for reml= write method="REML" or "ML" '
+        "in interlace.fit, reml=True or False in CrossedLMM.fit",
+    ),
+    (
+        "R.model.fit(gtol=1e-8, do_cg=True)",
+        "TypeError",
+        "fit does not know the keyword(s) do_cg, gtol; leave gtol= out: the search ends when the "
+        "optimum is certified; leave do_cg= out: there is one search, and its optimum is "
+        "certified",
+    ),
+    (
+        "R.model.fit(free=np.eye(1))",
+        "TypeError",
+        "fit does not know the keyword(s) free; for free= write bars: (1 | g) + (0 + x | g) has "
+        "no covariance, and nor has (x || g)",
+    ),
+    (
+        'R.model.fit(cov_type="HC1")',
+        "TypeError",
+        "fit does not know the keyword(s) cov_type; for cov_type= write "
+        "result.get_robustcov_results(...) after the fit",
+    ),
+    (
+        'R.profile_re(0, "re")',
+        "InferenceError",
+        "the fit is by REML, and profiles are those of maximum likelihood: fit with reml=False, "
+        "or ask result.profile(), which does so",
+    ),
+    (
+        'CrossedLMM(S["Reaction"], S[["Days"]], MIXED)',
+        "DataWarning",
+        '"group" has levels that read the same and are taken as different: 7 and "7". To make '
+        'them one: data["group"].astype(str).str.strip()',
+    ),
+    (
+        "R.params_object",
+        "AttributeError",
+        "the fitted model has no params_object; write result.params, which model.loglike takes, "
+        "or result.fe_params and result.varcov",
+    ),
+    (
+        "R.model.fit_regularized()",
+        "AttributeError",
+        "the model has no fit_regularized; write model.fit(): the likelihood is not penalised",
+    ),
 ]
 
 

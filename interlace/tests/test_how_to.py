@@ -47,3 +47,13 @@ def test_stargazer_prints_stars_for_tests_only():
     assert starred == ["Days", "Intercept"]
     assert "Subject Var & 612.090$^{}$" in table
     assert "25.592" in table  # lme4's residual standard deviation
+
+
+def test_stargazer_reads_models_of_plain_arrays():
+    data = interlace.datasets.load_sleepstudy()
+    y, x, group = data["Reaction"].to_numpy(), data["Days"].to_numpy(), data["Subject"].to_numpy()
+    result = interlace.CrossedLMM(y, np.column_stack([np.ones(len(x)), x]), group).fit()
+    interlace.neighbours.stargazer.register()
+    table = Stargazer([result]).render_latex()
+    assert f"const & {result.fe_params[0]:.3f}$^{{***}}$" in table
+    assert isinstance(result.params, np.ndarray)  # still

@@ -6,10 +6,13 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from interlace.design import apply_design, design_from_arrays
 from interlace.errors import (
+    DataWarning,
     DesignError,
     MissingValuesError,
     UnknownColumnError,
@@ -127,3 +130,27 @@ def test_arrays_that_do_not_fit(options, message):
     given = {"endog": DATA["y"], "exog": DATA[["x"]], "groups": DATA[["g", "h"]], **options}
     with pytest.raises(DesignError, match=re.escape(message)):
         design_from_arrays(given.pop("endog"), given.pop("exog"), **given)
+
+
+def test_levels_that_read_the_same_are_warned_of():
+    y, odd = np.arange(6.0), [1, "1", 2, 1, "1", 2]
+    for groups in (odd, {"g": odd}, pd.Series(odd), np.array(odd, dtype=object)):
+        with pytest.warns(DataWarning, match='has levels that read the same and are .* different: 1 and "1"'):
+            assert design_from_arrays(y, groups=groups).n_levels == (3,)
+
+
+def test_polars_columns_keep_their_names():
+    table = pl.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "x": [0.0, 1.0, 0.0, 1.0], "g": ["a", "a", "b", "b"]})
+    design = design_from_arrays(table["y"], table[["x"]], groups=table["g"], exog_re=table["x"])
+    assert (design.yname, design.xnames, design.factor_names) == ("y", ("x",), ["g"])
+    assert design.term_labels[0].columns == ("x",)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_lazy_polars_frames_are_to_be_collected(place):
+    table = pl.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "x": [0.0, 1.0, 0.0, 1.0], "g": ["a", "a", "b", "b"]})
+    endog, exog, groups = (
+        table[[name]].lazy() if place == at else table[[name]] for at, name in enumerate(["y", "x", "g"])
+    )
+    with pytest.raises(DesignError, match=r"data is a lazy polars frame; give data\.collect\(\)"):
+        design_from_arrays(endog, exog, groups=groups)

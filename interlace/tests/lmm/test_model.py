@@ -54,7 +54,11 @@ def test_spellings_of_crossed_intercepts_agree(penicillin):
 def test_array_models_have_statsmodels_names(penicillin):
     y, codes = penicillin["diameter"].to_numpy(), penicillin["plate"].cat.codes.to_numpy()
     result = CrossedLMM(y, np.ones((len(y), 1)), groups=codes).fit()
-    assert result.params.index[0] in ("const", "x1")
+    assert result.model.data.param_names == ["const", "group Var"]
+    # Arrays in, arrays out: statsmodels labels what comes from pandas.
+    assert [type(a) for a in (result.params, result.fittedvalues, result.conf_int())] == [np.ndarray] * 3
+    labelled = CrossedLMM(penicillin["diameter"], np.ones((len(y), 1)), groups=codes).fit()
+    assert list(labelled.params.index) == ["const", "group Var"]
     assert result.fittedvalues.shape == y.shape
 
 
