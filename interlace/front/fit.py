@@ -15,7 +15,7 @@ from interlace.glmm.model import CrossedGLMM
 from interlace.glmm.record import GeneralisedFit
 from interlace.glmm.refusals import check_method, refuse
 from interlace.inference import comparison
-from interlace.lmm import model as linear
+from interlace.lmm import one_call as linear
 
 FOR_FIT = ("start_params", "maxiter", "disp", "nagq", "fast", "solver")
 FOR_FORMULA = (

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace import pls
 from interlace.arrays import FloatArray
@@ -19,12 +17,12 @@ from interlace.design import Design, build_design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.from_arrays import is_matrix
 from interlace.design.from_formula import with_groups
-from interlace.errors import DesignError, InferenceError, SingularFitWarning, callers_level
+from interlace.errors import DesignError, InferenceError
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
-from interlace.formula.variables import environment_above, one_frame_deeper
+from interlace.formula.variables import environment_above
 from interlace.frames.columns import as_frame, as_pandas
 from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
@@ -34,11 +32,11 @@ from interlace.modelling.described import DescribedModel
 from interlace.modelling.options import check_choice, printer
 from interlace.pls.factor.solvers import Solver
 
+from .endings import warn_of_the_end
 from .marginal import MarginalModel
+from .recipe import Recipe, known_changes
 from .results import CrossedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
-
-Likelihoods: TypeAlias = Literal["REML", "ML"]
 
 # Looked up once: get_args takes longer than a product of small matrices.
 APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
@@ -46,16 +44,8 @@ APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
 # Newton steps after which the search gives up; the bank's hardest model needs a third of them.
 MAXITER = 200
 
-
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """What `CrossedLMM.from_formula` was given beside formula and data, for an update of the model."""
-
-    weights: Any = None
-    offset: Any = None
-    subset: Any = None
-    missing: Missing = "drop"
-    rank: Rank = "drop"
+# Keywords of `fit`, where they come together with others.
+FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf")
 
 
 class CrossedLMM(MarginalModel, DescribedModel):
@@ -328,7 +318,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         )
         results = CrossedLMMResults(self, pls_fit, full_output=full_output)
         results.ddf = ddf
-        _warn(results)
+        warn_of_the_end(results)
         return CrossedLMMResultsWrapper(results)
 
     def _start(self, start_params: ArrayLike | None) -> FloatArray | None:
@@ -398,7 +388,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
                 "the response was replaced); give data="
             )
         options = {name: changes.pop(name) for name in FIT_OPTIONS if name in changes}
-        recipe = replace(self.recipe, **_known(changes))
+        recipe = replace(self.recipe, **known_changes(changes))
         bars = [
             Bar(labels.lhs, self.design.factor_labels[labels.factor].columns)
             for labels in self.design.term_labels
@@ -432,73 +422,3 @@ class CrossedLMM(MarginalModel, DescribedModel):
         emptied.endog = emptied.exog = None
         emptied.recipe = Recipe(missing=self.recipe.missing, rank=self.recipe.rank)
         return emptied
-
-
-def fit(
-    formula: str,
-    data: Any,
-    *,
-    groups: Any = None,
-    random: str | Sequence[str] | None = None,
-    method: Likelihoods = "REML",
-    eval_env: Any = 0,
-    **options: Any,
-) -> CrossedLMMResultsWrapper:
-    """Fit a linear mixed model in one call.
-
-    Parameters
-    ----------
-    formula : str
-        ``"y ~ x + (1 + x | g)"``.
-    data : DataFrame or dict of arrays
-        The columns.
-    groups, random : str or sequence of str, optional
-        Random-effects terms outside the formula, see :meth:`CrossedLMM.from_formula`.
-    method : {"REML", "ML"}, default "REML"
-        Restricted maximum likelihood or maximum likelihood.
-    eval_env : int, mapping or patsy environment, default 0
-        Where names that are no columns are looked up, see :meth:`CrossedLMM.from_formula`.
-    **options
-        Any other keyword of :meth:`CrossedLMM.from_formula` and of :meth:`CrossedLMM.fit` (but for ``reml``).
-
-    Returns
-    -------
-    CrossedLMMResults
-        In statsmodels' wrapper.
-
-    Examples
-    --------
-    >>> import interlace
-    >>> penicillin = interlace.datasets.load_penicillin()
-    >>> interlace.fit("diameter ~ 1", penicillin, groups=["plate", "sample"])
-    <CrossedLMMResults REML: diameter, 144 rows, groups plate 24, sample 6; -2 log-likelihood 330.8606;
-    regular>
-    """
-    check_choice("method", method, ("REML", "ML"))
-    for_fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
-    above = one_frame_deeper(eval_env)
-    refuse_unknown("interlace.fit", {name: None for name in options if name not in FORMULA_OPTIONS})
-    model = CrossedLMM.from_formula(formula, data, groups=groups, random=random, eval_env=above, **options)
-    return model.fit(reml=method == "REML", **for_fit)
-
-
-FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf")
-FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "missing", "rank")
-
-
-def _known(changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes to a recipe; anything else is refused."""
-    offered = [field.name for field in fields(Recipe)]
-    refuse_unknown("update", {name: None for name in changes if name not in offered})
-    return changes
-
-
-def _warn(results: CrossedLMMResults) -> None:
-    if results.is_singular:
-        message = (
-            f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
-            "likelihood; if the variation is known to exist, the data say little about it."
-        )
-        warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
-    if not results.converged:
-        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=callers_level())

@@ -15,7 +15,7 @@ from interlace.arrays import FloatArray
 from interlace.errors import FormulaError
 from interlace.formula.grammar import parse_formula
 from interlace.frames.columns import as_frame
-from interlace.lmm.model import Likelihoods, fit
+from interlace.lmm.one_call import Likelihoods, fit
 from interlace.prediction.parts import NewLevels
 
 try:
