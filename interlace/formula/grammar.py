@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 from interlace.errors import FormulaError
 
-from .tokens import CLOSING, Token, opens_call, source, tokenize
+from .tokens import CLOSING, Token, check_text, opens_call, source, tokenize
 
 _BARS = ("|", "||")
 
@@ -125,6 +126,12 @@ def parse_formula(text: str) -> MixedFormula:
     >>> print(*formula.random)
     (x || subject) (1 | list:item) (1 | list)
     """
+    check_text(text)
+    return _taken_apart(text)
+
+
+@lru_cache(maxsize=512)
+def _taken_apart(text: str) -> MixedFormula:
     response, right = _sides(tokenize(text), text)
     fixed: list[str] = []
     random: list[RawBar] = []

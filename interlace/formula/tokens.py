@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from interlace.errors import FormulaError
 
@@ -67,8 +68,18 @@ def tokenize(text: str) -> list[Token]:
     >>> [token.text for token in tokenize("x + (1 | g)")]
     ['x', '+', '(', '1', '|', 'g', ')']
     """
+    check_text(text)
+    return list(_tokens(text))
+
+
+def check_text(text: object) -> None:
+    """Refuse a formula that is no text."""
     if not isinstance(text, str):
         raise FormulaError(f'wanted a formula as text, such as "y ~ x + (1 | g)"; got {type(text).__name__}')
+
+
+@lru_cache(maxsize=512)
+def _tokens(text: str) -> tuple[Token, ...]:
     tokens: list[Token] = []
     stack: list[tuple[str, bool]] = []
     spaced = False
@@ -88,7 +99,7 @@ def tokenize(text: str) -> list[Token]:
         spaced = False
     if stack:
         raise FormulaError(f'"{stack[-1][0]}" is never closed in the formula {text!r}')
-    return tokens
+    return tuple(tokens)
 
 
 def _quote_advice(word: str) -> str:
