@@ -11,7 +11,6 @@ from scipy import stats
 
 from interlace.arrays import BoolArray, FloatArray
 from interlace.design import Design
-from interlace.errors import InferenceError
 from interlace.frames.columns import Columns
 
 from .confidence import check_alpha
@@ -42,14 +41,12 @@ def anova_contrasts(design: Design, frame: Any, anova_type: AnovaType) -> dict[s
     ------
     ValueError
         For another type.
-    InferenceError
+    DesignError
         If the rows are gone.
     """
     if anova_type not in (1, 2, 3):
         raise ValueError(f"type={anova_type!r} is not offered; give 1, 2 or 3")
     terms = fixed_terms(design)
-    if not len(design.X):
-        raise InferenceError("the rows of the data are gone (remove_data was called); fit the model again")
     if anova_type == 1:
         return sequential(design.X, terms)
     if anova_type == 2:

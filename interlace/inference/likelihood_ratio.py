@@ -198,16 +198,10 @@ def reduced_fixed_parts(design: Design, frame: Any) -> Iterator[tuple[str, Float
 
 
 def _all_columns(design: Design, frame: Any) -> tuple[Sequence[int], FloatArray]:
-    _check_rows(design)
     if not design.dropped_columns or design.formula is None:
         return design.kept_columns, design.X
     coded = range(len(design.coding.names))
     return coded, coded_matrix(design, rows_of_fit(design, frame), coded)
-
-
-def _check_rows(design: Design) -> None:
-    if not len(design.y):
-        raise InferenceError("the rows of the data are gone (remove_data was called); fit the model again")
 
 
 def _maximum(
@@ -263,7 +257,6 @@ def reduced_random_parts(
     tuple of str, sequence of GroupingFactor and sequence of RandomTerm
         What is left out, and the rest: nothing for the last term.
     """
-    _check_rows(design)
     for at, labels in enumerate(design.term_labels):
         bar = f"({labels.lhs} | {design.factor_labels[labels.factor].name})"
         parts = _removable(labels) if reduce else {}
