@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy import optimize
@@ -21,8 +21,16 @@ STEPS = 60
 class Held(Protocol):
     """A search with one parameter held; see `interlace.pls.held.constrained`."""
 
-    def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
-        """The minimum at a value of the parameter."""
+    def minimum(self, value: float, x: FloatArray) -> Conditional:
+        """The minimum at a value of the parameter, sought from x."""
+
+
+@runtime_checkable
+class HeldScale(Protocol):
+    """A search with a standard deviation held: others move with it."""
+
+    def rescaled(self, x: FloatArray, near: float, value: float) -> FloatArray:
+        """Where to begin at a value, from what was found at the value ``near``."""
 
 
 @dataclass
@@ -62,7 +70,9 @@ class Walk:
         value = float(value)
         if value not in self.points:
             near = min(self.points, key=lambda known: abs(known - value))
-            self.points[value] = self.held.minimum(value, self.points[near].x, near)
+            x = self.points[near].x
+            begin = self.held.rescaled(x, near, value) if isinstance(self.held, HeldScale) else x
+            self.points[value] = self.held.minimum(value, begin)
         return self.points[value]
 
     def zeta(self, value: float) -> float:

@@ -106,12 +106,16 @@ class FixedSD:
         s = np.sqrt(criterion.decompose(phi).pwrss / criterion.cp.n)
         return np.append(np.delete(self.order.start(phi), self.order.first), np.log(s))
 
-    def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
-        """The minimum with ``sd = value``, sought from x (found at the value ``near``)."""
+    def rescaled(self, x: FloatArray, near: float, value: float) -> FloatArray:
+        """Where to begin at ``sd = value``, from x found at ``near``."""
         k = self.order.criterion.relcov.term_k[self.order.term]
         if near > 0.0 and k > 1:
             x = x.copy()  # the rest of its column moves with it, so that correlations stay the same
             x[self.order.first : self.order.first + k - 1] *= value / near
+        return x
+
+    def minimum(self, value: float, x: FloatArray) -> Conditional:
+        """The minimum with ``sd = value``, sought from x."""
         scale = self.order.criterion.basis.scale
         found = descend(_HeldSD(self.order, value * float(self.order.R[0, 0]) / scale), x)
         return _of_point(self.order.criterion, found, float(np.exp(found.x[-1])) * scale)
@@ -134,9 +138,8 @@ class FixedCorrelation:
         scales = [raw[0, 0], np.hypot(raw[1, 0], raw[1, 1])]
         return np.append(scales, np.delete(inside, [f, f + 1, f + k]))
 
-    def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
-        """The minimum with ``rho = value``, sought from x (found at the value ``near``)."""
-        del near
+    def minimum(self, value: float, x: FloatArray) -> Conditional:
+        """The minimum with ``rho = value``, sought from x."""
         criterion, edge = self.order.criterion, self._edge
         x = np.append(np.abs(x[:2]), x[2:])
         found = self._search(value, x, (0, 1))

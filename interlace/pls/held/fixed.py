@@ -87,9 +87,8 @@ class FixedEffect:
         """Coordinates of a point given by its basis parameters."""
         return phi
 
-    def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
-        """The minimum with ``beta_j = value``, sought from x (found at the value ``near``)."""
-        del near
+    def minimum(self, value: float, x: FloatArray) -> Conditional:
+        """The minimum with ``beta_j = value``, sought from x."""
         basis = self.criterion.basis
         p = len(basis.R)
         gamma0, null = self._within_rest(value)
@@ -169,8 +168,12 @@ class FixedSigma:
         """Coordinates of a point given by its basis parameters."""
         return phi
 
-    def minimum(self, value: float, x: FloatArray, near: float) -> Conditional:
-        """The minimum with ``sigma = value``, sought from x (found at the value ``near``)."""
+    def rescaled(self, x: FloatArray, near: float, value: float) -> FloatArray:
+        """Where to begin at ``sigma = value``, from x found at ``near``: covariances stay about the same."""
+        return x * (near / value)
+
+    def minimum(self, value: float, x: FloatArray) -> Conditional:
+        """The minimum with ``sigma = value``, sought from x."""
         at_sigma = AtSigma(self.criterion, value / self.criterion.basis.scale)
-        optimum = minimize(at_sigma, x * (near / value))  # the covariances stay about the same
+        optimum = minimize(at_sigma, x)
         return conditional(self.criterion, optimum.at, optimum.phi, value, optimum.at.gamma)

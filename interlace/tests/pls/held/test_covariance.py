@@ -47,7 +47,9 @@ def test_a_standard_deviation(maker, factor):
     for held in held_of(fit, FixedSD):
         a = column(held)[0]
         estimate = np.sqrt(fit.Sigma[held.order.term][a, a])
-        found = held.minimum(factor * estimate, held.start(fit.optimum.phi), estimate)
+        found = held.minimum(
+            factor * estimate, held.rescaled(held.start(fit.optimum.phi), estimate, factor * estimate)
+        )
         Sigma = covariance(held, found)
         assert np.sqrt(Sigma[a, a]) == pytest.approx(factor * estimate, rel=1e-9)
         assert found.deviance == pytest.approx(deviance(design, found), abs=DEVIANCE)
@@ -67,7 +69,7 @@ def test_a_correlation(maker, rho):
         Sigma = fit.Sigma[held.order.term]
         estimate = Sigma[a, b] / np.sqrt(Sigma[a, a] * Sigma[b, b])
         value = estimate if rho is None else rho
-        found = held.minimum(value, held.start(fit.optimum.phi), estimate)
+        found = held.minimum(value, held.start(fit.optimum.phi))
         Sigma = covariance(held, found)
         assert Sigma[a, b] == pytest.approx(value * np.sqrt(Sigma[a, a] * Sigma[b, b]), abs=1e-9)
         assert found.deviance == pytest.approx(deviance(design, found), abs=DEVIANCE)

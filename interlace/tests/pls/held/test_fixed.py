@@ -23,7 +23,7 @@ def ml(name):
 def test_sigma(name, factor):
     design, fit = ml(name)
     held, sigma = FixedSigma(as_ml(fit.criterion)), np.sqrt(fit.sigma2)
-    found = held.minimum(factor * sigma, held.start(fit.optimum.phi), sigma)
+    found = held.minimum(factor * sigma, held.rescaled(held.start(fit.optimum.phi), sigma, factor * sigma))
     assert found.sigma == factor * sigma
     assert found.deviance == pytest.approx(deviance(design, found), abs=DEVIANCE)
     assert found.deviance >= fit.objective - DEVIANCE
@@ -40,7 +40,7 @@ def test_a_fixed_effect(name, j, shift):
     design, fit = ml(name)
     value = fit.beta[j] + shift * np.sqrt(fit.vcov_beta[j, j])
     held = FixedEffect(as_ml(fit.criterion), j)
-    found = held.minimum(value, held.start(fit.optimum.phi), fit.beta[j])
+    found = held.minimum(value, held.start(fit.optimum.phi))
     assert found.beta[j] == pytest.approx(value, rel=1e-10, abs=1e-10)
     assert found.deviance == pytest.approx(deviance(design, found), abs=DEVIANCE)
     for neighbour in perturbed(found, held=("beta", j)):
