@@ -10,7 +10,6 @@ from scipy.optimize import linprog
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, Remembering
 from interlace.inference import boundary_entries, boundary_thetas, natural_jacobian
 from interlace.inference.likelihood_ratio import Maximum
@@ -54,21 +53,14 @@ class GeneralisedFit(Remembering):
         Labels, and rows while they are there.
     fit : LaplaceFit
         The numbers.
-    emptied : bool
-        Whether the rows were forgotten, and the criterion with them.
     """
 
     design: Design
     fit: LaplaceFit
-    emptied: bool = False
 
     def present(self) -> LaplaceFit:
         """The fit with its criterion; refused when that is gone."""
-        if self.emptied:
-            raise DesignError(
-                "the rows of the data are gone (remove_data was called) and with them what this needs; ask "
-                "for it before, or fit the model again"
-            )
+        _ = self.design.rows  # its refusal says what to do
         return self.fit
 
     def covariance(self) -> FloatArray:
@@ -77,7 +69,7 @@ class GeneralisedFit(Remembering):
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Of the random effects of each grouping factor, in the design's order, (n_levels, K, K)."""
-        return self.once("conditional covariances", lambda: _by_factor(self.present()))
+        return self.once("conditional covariances", lambda: self.present().condvar_factor())
 
     def maximum(self) -> Maximum:
         """The likelihood that was maximised, with the parameters and rows behind it."""
@@ -86,7 +78,7 @@ class GeneralisedFit(Remembering):
 
     def settle(self) -> None:
         """Compute what an emptied record can no longer compute."""
-        if not self.emptied:
+        if self.design.kept_rows is not None:
             self.covariance()
             self.recession_signs()
             self.working_covariance()
@@ -108,7 +100,7 @@ class GeneralisedFit(Remembering):
         slim = replace(
             self.fit, problem=gone, at=gone, optimum=replace(self.fit.optimum, at=gone, slopes=gone)
         )
-        reduced = GeneralisedFit(self.design.without_rows(), slim, emptied=True)
+        reduced = GeneralisedFit(self.design.without_rows(), slim)
         reduced._kept.update(self._kept)
         return reduced
 
@@ -202,10 +194,3 @@ def _extreme(towards: FloatArray, middle: FloatArray, objective: FloatArray) -> 
         bounds=(-1.0, 1.0),
     )
     return -np.inf if found.fun is None else float(found.fun)
-
-
-def _by_factor(fit: LaplaceFit) -> tuple[FloatArray, ...]:
-    # The numerical room sorts the factors by size.
-    order = fit.problem.factor_order
-    covariances = fit._conditional
-    return tuple(covariances[order.index(f)] for f in range(len(order)))

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.base.model import LikelihoodModelResults
 
 from interlace.arrays import FloatArray
 from interlace.errors import UndefinedError
 from interlace.family import Family
-from interlace.inference import contrasts, natural_parameters
-from interlace.inference.parameters import positions
+from interlace.inference import natural_parameters
+from interlace.modelling.results import MixedResults
 from interlace.pls.laplace import LaplaceFit
-from interlace.pls.search.certificate import Certificate
-from interlace.prediction import ranef
-from interlace.report import single
 
 from . import checks, comparisons, explained, means, profiling, reports, resampling, state, wald
 from . import predict as predictions
 from . import summary as summaries
 from .record import GeneralisedFit, n_of, npar_of
-
-IntervalMethod = Literal["wald", "profile", "bootstrap"]
-
-# What has an entry per row and is forgotten with the rows.
-ROW_ATTRIBUTES = ("fittedvalues", "resid", "resid_pearson", "resid_deviance")
 
 NO_SIGMA = (
     "a {family} model has no residual standard deviation: the family ties the variance of a response to its "
@@ -40,7 +31,7 @@ NO_ROBUST = (
 )
 
 
-class CrossedGLMMResults(LikelihoodModelResults):
+class CrossedGLMMResults(MixedResults):
     """A fitted generalised linear mixed model.
 
     Made by :meth:`interlace.CrossedGLMM.fit`, which returns it inside a wrapper that labels arrays with the
@@ -78,7 +69,7 @@ class CrossedGLMMResults(LikelihoodModelResults):
     (False, True, None)
     """
 
-    model: Any
+    _row_attributes = ("fittedvalues", "resid", "resid_pearson", "resid_deviance")
     ddf = "normal"
     reml = False
     method = "ML"
@@ -94,17 +85,13 @@ class CrossedGLMMResults(LikelihoodModelResults):
         self.converged = bool(laplace_fit.certificate.certified)
 
     def __repr__(self) -> str:
-        groups = ", ".join(f"{name} {count}" for name, count in self.ngroups.items())
-        state = "singular" if self.is_singular else "regular"
-        if self.record.fit.separation is not None:
-            state = f"{state}, separated"
-        elif not self.converged:
-            state = f"{state}, not converged"
-        return (
-            f"<{type(self).__name__} {type(self.family).__name__}, {self.family.link}: "
-            f"{self.model.endog_names}, {self.nobs} rows, groups {groups}; "
-            f"-2 log-likelihood {self.objective:.4f}; {state}>"
-        )
+        return self._described(f"{type(self.family).__name__}, {self.family.link}")
+
+    @property
+    def _state(self) -> str:
+        if self.separation is None:
+            return super()._state
+        return "singular, separated" if self.is_singular else "regular, separated"
 
     @property
     def laplace_fit(self) -> LaplaceFit:
@@ -117,26 +104,6 @@ class CrossedGLMMResults(LikelihoodModelResults):
         return self.record.fit.family
 
     # ---- Estimates ------------------------------------------------------------------------------
-
-    @property
-    def fe_names(self) -> list[str]:
-        """Names of the fixed effects."""
-        return list(self.record.design.xnames)
-
-    @property
-    def fe_params(self) -> FloatArray:
-        """Estimates of the fixed effects; shape (k_fe,)."""
-        return self.record.fit.beta
-
-    @property
-    def variance_names(self) -> list[str]:
-        """Names of the variance parameters, as in the summary."""
-        return self.model.data.variance_names
-
-    @property
-    def theta(self) -> FloatArray:
-        """Covariance parameters: lower triangles of the factors, in lme4's order."""
-        return self.record.fit.theta
 
     @property
     def family_params(self) -> pd.Series:
@@ -160,29 +127,13 @@ class CrossedGLMMResults(LikelihoodModelResults):
         return float(np.sqrt(self.scale))
 
     @property
-    def objective(self) -> float:
-        """Minus twice the log-likelihood, constants included, for every ``nagq`` alike."""
-        return float(self.record.fit.objective)
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood, approximated."""
-        return -0.5 * self.objective
-
-    @property
     def npar(self) -> int:
         """Number of parameters."""
         return npar_of(self.record.fit)
 
     @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-        return self.objective + 2.0 * self.npar
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, with the logarithm of the number of rows, each as often as it occurs."""
-        return self.objective + float(np.log(self.record.maximum().n)) * self.npar
+    def _rows_counted(self) -> int:
+        return int(self.record.maximum().n)
 
     @property
     def deviance(self) -> float:
@@ -196,44 +147,10 @@ class CrossedGLMMResults(LikelihoodModelResults):
         """Rows minus parameters."""
         return n_of(self.record.design) - self.npar
 
-    @property
-    def df_model(self) -> int:
-        """Fixed effects that are not the constant."""
-        return self.k_fe - int(self.k_constant)
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """Columns left out because they depend linearly on others."""
-        return self.record.design.dropped_columns
-
-    @property
-    def n_dropped(self) -> int:
-        """Rows left out because of missing values."""
-        return int(self.record.design.n_dropped)
-
-    @cached_property
-    def ngroups(self) -> pd.Series:
-        """Number of levels of every grouping factor."""
-        schema = self.record.design.schema
-        return pd.Series(schema.n_levels, schema.factor_names, dtype=int, name="groups")
-
-    @cached_property
-    def group_sizes(self) -> pd.DataFrame:
-        """Smallest, largest and mean number of rows per group, one line per grouping factor."""
-        sizes = [np.bincount(f.codes, minlength=f.n_levels) for f in self.record.design.factors]
-        rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in sizes]
-        return pd.DataFrame(rows, index=self.ngroups.index, columns=["min", "max", "mean"])
-
     # ---- Standard errors, tests, intervals ------------------------------------------------------
 
-    @property
-    def normalized_cov_params(self) -> FloatArray:
-        """Covariance of the estimates divided by ``scale``."""
-        return self.record.covariance() / self.scale
-
-    @normalized_cov_params.setter
-    def normalized_cov_params(self, value: None) -> None:
-        """Accept what the base class assigns on construction; the covariance is computed when asked for."""
+    def _covariance(self) -> FloatArray:
+        return self.record.covariance()
 
     cov_params = wald.cov_params
     bse = cached_property(wald.bse)
@@ -243,7 +160,6 @@ class CrossedGLMMResults(LikelihoodModelResults):
     pvalues = cached_property(wald.pvalues)
     coef_table = wald.coef_table
     t_test, wald_test, f_test = wald.t_test, wald.wald_test, wald.f_test
-    wald_test_terms = contrasts.wald_test_terms
     anova, drop1, ranova = comparisons.anova, comparisons.drop1, comparisons.ranova
     emmeans = means.emmeans
     r2, icc, variance_shares = explained.r2, explained.icc, explained.variance_shares
@@ -252,83 +168,13 @@ class CrossedGLMMResults(LikelihoodModelResults):
         """Refused: robust covariances are for linear models."""
         raise UndefinedError(NO_ROBUST)
 
-    def conf_int(
-        self,
-        alpha: float = 0.05,
-        cols: Sequence[int] | None = None,
-        *,
-        method: IntervalMethod = "wald",
-        parm: Any = None,
-        n_jobs: int | None = 1,
-        **bootstrap: Any,
-    ) -> Any:
-        """Confidence intervals of the parameters.
-
-        Parameters
-        ----------
-        alpha : float, default 0.05
-            The level is ``1 - alpha``.
-        cols : sequence of int, optional
-            Positions of the parameters wanted.
-        method : {"wald", "profile", "bootstrap"}, default "wald"
-            By standard errors, for ``params``; by the profile likelihood, for fixed effects; by the
-            parametric bootstrap, for ``params``.
-        parm : str, int or sequence of them, optional
-            Names or positions of the parameters wanted.
-        n_jobs : int or None, default 1
-            Workers for the profile and the bootstrap.
-        **bootstrap
-            ``nsim``, ``rng`` and ``progress`` of ``bootstrap``, and ``interval`` ("percentile", "basic" or
-            "normal").
-
-        Returns
-        -------
-        DataFrame
-            Columns 0 and 1: lower and upper limits. An array from the unwrapped object for "wald".
-
-        Examples
-        --------
-        >>> import interlace
-        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
-        >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
-        >>> fit.conf_int(method="profile").round(2)
-                      0     1
-        Intercept -0.21  2.04
-        """
-        chosen = parm if cols is None else list(cols)
-        if method != "bootstrap" and bootstrap:
-            raise TypeError(f"conf_int(method={method!r}) does not know {', '.join(sorted(bootstrap))}")
-        if method == "profile":
-            return profiling.profile_limits(self, alpha, chosen, n_jobs=n_jobs)
-        if method == "bootstrap":
-            interval = bootstrap.pop("interval", "percentile")
-            drawn = self.bootstrap(n_jobs=n_jobs, **bootstrap)
-            return drawn.conf_int(alpha, kind=interval, parm=chosen)
-        if method != "wald":
-            raise ValueError(f'method={method!r} is not offered; give "wald", "profile" or "bootstrap"')
-        places = None if chosen is None else positions(chosen, self.model.data.param_names)
-        return wald.wald_limits(self, alpha, places)
+    def _profile_limits(self, alpha: float, parm: Any, *, n_jobs: int | None) -> pd.DataFrame:
+        return profiling.profile_limits(self, alpha, parm, n_jobs=n_jobs)
 
     # ---- How the search ended -------------------------------------------------------------------
 
-    @property
-    def solver(self) -> str:
-        """Which factorization ran."""
-        return self.record.fit.solver
-
-    @property
-    def certificate(self) -> Certificate:
-        """What was checked at the optimum and how much deviance could still be gained."""
-        return self.record.fit.certificate
-
-    @property
-    def is_singular(self) -> bool:
-        """Whether a variance is 0, a correlation ±1 or a covariance matrix otherwise singular."""
-        return bool(self.record.fit.is_singular)
-
     separation = cached_property(state.separation)
     laplace_check = property(state.laplace_check)
-    singular_directions = cached_property(ranef.singular_directions)
 
     @property
     def mle_retvals(self) -> dict[str, Any]:
@@ -341,15 +187,6 @@ class CrossedGLMMResults(LikelihoodModelResults):
             "factorizations": optimum.nfactor,
             "message": optimum.message,
         }
-
-    # ---- Random effects -------------------------------------------------------------------------
-
-    random_effects = cached_property(ranef.random_effects)
-    random_effects_cov = cached_property(ranef.random_effects_cov)
-    random_effects_se = cached_property(ranef.random_effects_se)
-    random_effects_by_group = ranef.random_effects_by_group
-    varcov = cached_property(ranef.varcov)
-    vcomp = cached_property(ranef.vcomp)
 
     # ---- Expected responses, residuals, checks --------------------------------------------------
 
@@ -371,30 +208,12 @@ class CrossedGLMMResults(LikelihoodModelResults):
 
     summary = summaries.summary
     tidy, glance, augment = reports.tidy, reports.glance, reports.augment
-    report, to_latex, to_html = reports.report, single.to_latex, single.to_html
-    to_markdown = single.to_markdown
+    report = reports.report
 
-    def remove_data(self) -> None:
-        """Forget the data: the frame and every array with one entry per row, here and in the model.
-
-        ``summary()``, ``conf_int()``, ``random_effects`` and ``predict`` for new data go on working; fitted
-        values, residuals and ``get_prediction`` do not.
-
-        Examples
-        --------
-        >>> import interlace
-        >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
-        >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
-        >>> fit.remove_data()
-        >>> fit.predict({"g": ["a"]}).round(2).tolist()
-        [2.14]
-        """
-        _ = self.group_sizes, self.laplace_check
+    def _settle(self) -> None:
+        super()._settle()
+        _ = self.laplace_check
         self.record.settle()
-        for name in ROW_ATTRIBUTES:
-            self.__dict__.pop(name, None)
-        self.record = self.record.without_rows()
-        self.model = self.model.without_rows()
 
 
 def _scale(fit: LaplaceFit) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
+from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
-from interlace.errors import LaplaceWarning, SingularFitWarning, callers_level
+from interlace.errors import LaplaceWarning, callers_level
+from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.quadrature import QuadratureCriterion
 from interlace.pls.matrices.triangular import eigen
@@ -113,17 +115,12 @@ def _checked(fit: LaplaceFit) -> LaplaceCheck | None:
     return LaplaceCheck(NODES, at.objective - fit.objective, promise)
 
 
-def warn(results: EstimatedGLMM) -> None:
+def warn(results: Any) -> None:
     """Warn of what a user must know of a fit, each thing once."""
-    if results.is_singular:
-        message = (
-            f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
-            "likelihood; if the variation is known to exist, the data say little about it."
-        )
-        warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
+    warn_of_singularity(results)
     if results.separation is not None:
         warnings.warn(results.separation.sentence, PerfectSeparationWarning, stacklevel=callers_level())
     elif not results.converged:
-        warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=callers_level())
+        warn_of_no_optimum(results)
     elif results.laplace_check is not None and results.laplace_check.poor:
         warnings.warn(results.laplace_check.sentence, LaplaceWarning, stacklevel=callers_level())

@@ -1,47 +1,18 @@
-"""Labels for the arrays of the results: statsmodels' wrapper."""
+"""Labels for the arrays of generalised results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
-
-import numpy as np
-import pandas as pd
-from statsmodels.base.model import LikelihoodResultsWrapper
 from statsmodels.base.wrapper import populate_wrapper
 
-from interlace.inference.parameters import positions
+from interlace.modelling.wrapper import MixedResultsWrapper
 
 from .results import CrossedGLMMResults
 
 
-class CrossedGLMMResultsWrapper(LikelihoodResultsWrapper):
+class CrossedGLMMResultsWrapper(MixedResultsWrapper):
     """Results whose arrays carry the names of parameters and rows; the plain object is ``_results``."""
 
-    _attrs: ClassVar[dict[str, Any]] = {
-        "fe_params": ("generic_columns", "xnames"),
-        "bse_fe": ("generic_columns", "xnames"),
-        "bse_re": ("generic_columns", "variance_names"),
-        "resid_pearson": "rows",
-        "resid_deviance": "rows",
-    }
-    _wrap_attrs = LikelihoodResultsWrapper._wrap_attrs | _attrs
-    # conf_int is written out below: some of its rows may be asked for.
-    _wrap_methods: ClassVar[dict[str, str]] = {"cov_params": "cov"}
-
-    def __repr__(self) -> str:
-        return repr(self._results)
-
-    def conf_int(
-        self, alpha: float = 0.05, cols: Sequence[int] | None = None, *, parm: Any = None, **options: Any
-    ) -> pd.DataFrame:
-        """Confidence intervals with the names of the parameters; see the plain method."""
-        limits = self._results.conf_int(alpha=alpha, cols=cols, parm=parm, **options)
-        if isinstance(limits, pd.DataFrame):
-            return limits
-        names = np.asarray(self._results.model.data.param_names, dtype=object)
-        chosen = positions(parm if cols is None else list(cols), list(names))
-        return pd.DataFrame(limits, index=names[chosen])
+    _wrap_attrs = MixedResultsWrapper._wrap_attrs | {"resid_pearson": "rows", "resid_deviance": "rows"}
 
 
 populate_wrapper(CrossedGLMMResultsWrapper, CrossedGLMMResults)

@@ -29,10 +29,10 @@ from interlace.inference import Ddf
 from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
+from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
 from interlace.modelling.options import check_choice, printer
 from interlace.pls.factor.solvers import Solver
 
-from .endings import warn_of_the_end
 from .marginal import MarginalModel
 from .recipe import Recipe, known_changes
 from .results import CrossedLMMResults
@@ -318,7 +318,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
         )
         results = CrossedLMMResults(self, pls_fit, full_output=full_output)
         results.ddf = ddf
-        warn_of_the_end(results)
+        warn_of_singularity(results)
+        warn_of_no_optimum(results)
         return CrossedLMMResultsWrapper(results)
 
     def _start(self, start_params: ArrayLike | None) -> FloatArray | None:

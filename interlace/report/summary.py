@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,18 +89,36 @@ def summary(
     """
     ddf = self.ddf if ddf is None else ddf
     names = renamed("xname_fe", xname_fe, self.fe_names) + renamed("xname_re", xname_re, self.variance_names)
-    summary = AlignedSummary()
-    summary.add_title(TITLE if title is None else title)
-    summary.add_dict(halves(*_header(self, yname)))
-    if len(self.ngroups) > 1:
-        summary.add_df(groups_table(self), align="r")
-    summary.add_df(as_text(coefficient_table(self, alpha=alpha, ddf=ddf), names), align="r")
-    correlation = correlation_table(self)
+    return assembled(
+        self,
+        title=TITLE if title is None else title,
+        header=header_of(self, yname, method=self.method, kind={}, criteria={}),
+        coefficients=as_text(coefficient_table(self, alpha=alpha, ddf=ddf), names),
+        notes=_notes(self, ddf),
+    )
+
+
+def assembled(
+    results: EstimatedModel,
+    *,
+    title: str,
+    header: dict[str, str],
+    coefficients: pd.DataFrame,
+    notes: Sequence[str],
+) -> AlignedSummary:
+    """The parts of a summary in their order, linear or generalised."""
+    found = AlignedSummary()
+    found.add_title(title)
+    found.add_dict(header)
+    if len(results.ngroups) > 1:
+        found.add_df(groups_table(results), align="r")
+    found.add_df(coefficients, align="r")
+    correlation = correlation_table(results)
     if len(correlation):
-        summary.add_df(correlation.map("{:.3f}".format), align="r")
-    for note in _notes(self, ddf):
-        summary.add_text(note)
-    return summary
+        found.add_df(correlation.map("{:.3f}".format), align="r")
+    for note in notes:
+        found.add_text(note)
+    return found
 
 
 def renamed(keyword: str, given: Sequence[str] | None, default: Sequence[str]) -> list[str]:
@@ -114,19 +132,44 @@ def renamed(keyword: str, given: Sequence[str] | None, default: Sequence[str]) -
     return list(given)
 
 
-def _header(results: EstimatedModel, yname: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Left and right half of the header."""
-    left = {"Model:": "CrossedLMM", "No. Observations:": f"{results.nobs:d}", **group_lines(results)}
+def header_of(
+    results: EstimatedModel,
+    yname: str | None,
+    *,
+    method: str,
+    kind: Mapping[str, str],
+    criteria: Mapping[str, str],
+) -> dict[str, str]:
+    """The header: what was fitted to what on the left, how it went on the right.
+
+    Parameters
+    ----------
+    results : CrossedLMMResults
+        The fit.
+    yname : str or None
+        Name of the response, if another than the model's.
+    method : str
+        How it was fitted.
+    kind, criteria : mapping of str to str
+        Lines below the model's, and below the log-likelihood.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    left = {"Model:": type(results.model).__name__, **kind, "No. Observations:": f"{results.nobs:d}"}
+    left |= group_lines(results)
     if results.n_dropped:
         left["Dropped rows:"] = f"{results.n_dropped:d}"
     right = {
         "Dependent Variable:": results.model.endog_names if yname is None else yname,
-        "Method:": results.method,
+        "Method:": method,
         "Scale:": f"{results.scale:.4f}",
         "Log-Likelihood:": f"{results.llf:.4f}",
+        **criteria,
         "Converged:": "Yes" if results.converged else "No",
     }
-    return left, right
+    return halves(left, right)
 
 
 def halves(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
@@ -197,9 +240,10 @@ def coefficient_table(
         sampling distribution is skewed and a variance of 0 lies on the boundary.
     """
     tests = results.coef_table(ddf, alpha=alpha)
+    k_fe = results.k_fe
     variances = pd.DataFrame(
-        {"estimate": results.params[results.k_fe :], "std_error": results.bse_re},
-        index=results.variance_names,
+        {"estimate": results.params[k_fe:], "std_error": results.bse[k_fe:]},
+        index=results.model.data.param_names[k_fe:],
     )
     letter = "z" if ddf == "normal" else "t"
     names = {
@@ -217,7 +261,7 @@ def coefficient_table(
 
 def as_text(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Numbers with three decimals under the names given."""
-    texts = table.map(lambda number: f"{number:.3f}" if np.isfinite(number) else "")
+    texts = table.map(lambda number: "" if np.isnan(number) else f"{number:.3f}")
     if "df" in table:
         texts["df"] = [f"{number:.1f}" if np.isfinite(number) else "" for number in table["df"]]
     # Two parameters may be given the same name by the caller: set the index without looking it up.
@@ -246,9 +290,13 @@ def correlation_table(results: EstimatedModel) -> pd.DataFrame:
 
 
 def _notes(results: EstimatedModel, ddf: Ddf) -> list[str]:
-    notes = [] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]
-    if results.is_singular:
-        notes.append(f"Singular fit: {'; '.join(results.singular_directions)}.")
+    return [*([] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]), *common_notes(results)]
+
+
+def common_notes(results: EstimatedModel, *more: str) -> list[str]:
+    """Sentences below a summary: a singular fit, what else there is to say, columns left out."""
+    notes = [f"Singular fit: {'; '.join(results.singular_directions)}."] if results.is_singular else []
+    notes += more
     if len(results.dropped):
         notes.append(f"Left out, being linear combinations of other columns: {', '.join(results.dropped)}.")
     return notes

@@ -168,6 +168,11 @@ class LaplaceFit:
         back = _factor_bases(criterion.relcov)
         return tuple(R @ T @ R.T for T, R in zip(blocks, back, strict=True))
 
+    def condvar_factor(self) -> tuple[FloatArray, ...]:
+        """Conditional covariance of all effects of a factor's levels, (n_levels, K, K) per factor given."""
+        order, covariances = self.problem.factor_order, self._conditional
+        return tuple(covariances[order.index(f)] for f in range(len(order)))
+
     def condvar(self) -> tuple[FloatArray, ...]:
         """Conditional covariance of each level's random effects, (n_levels, k, k) per term.
 

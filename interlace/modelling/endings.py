@@ -8,16 +8,20 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace.errors import SingularFitWarning, callers_level
 
-from .results import CrossedLMMResults
+from .results import MixedResults
 
 
-def warn_of_the_end(results: CrossedLMMResults) -> None:
-    """Warn of a singular fit, with terms and directions, and of an optimum that is not certified."""
+def warn_of_singularity(results: MixedResults) -> None:
+    """Warn of a singular fit, with terms and directions."""
     if results.is_singular:
         message = (
             f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
             "likelihood; if the variation is known to exist, the data say little about it."
         )
         warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
+
+
+def warn_of_no_optimum(results: MixedResults) -> None:
+    """Warn of an optimum that is not certified."""
     if not results.converged:
         warnings.warn(results.certificate.sentence, ConvergenceWarning, stacklevel=callers_level())
