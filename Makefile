@@ -43,7 +43,7 @@ doctest: .venv/ready ## run the examples in the docstrings
 	    --ignore=interlace/neighbours/marginaleffects.py interlace
 
 docs: .venv/ready-docs ## build the documentation; a warning is an error
-	@$(ONE_THREAD) $(PY) -m sphinx -W --keep-going -q -E -b html docs docs/_build/html
+	@$(ONE_THREAD) $(PY) -m sphinx -W --keep-going -q -E -j auto -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: .venv/ready ## time eight cases on every engine present, one thread each: benchmarks/results/table.md
