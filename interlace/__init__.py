@@ -28,6 +28,7 @@ from interlace.lmm.all_fit import all_fit
 from interlace.lmm.many import fit_many
 from interlace.lmm.model import CrossedLMM
 from interlace.lmm.results import CrossedLMMResults
+from interlace.lmm.stored import load
 from interlace.report import summary_table
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ __all__ = [
     "hlm_influence",
     "hlm_resid",
     "leverage",
+    "load",
     "mdffits",
     "rvc",
     "summary_table",

@@ -96,3 +96,7 @@ class DeletionWarning(ModelWarning):
 
 class DataWarning(ModelWarning):
     """The data can be used as they came, but may not be what their owner takes them for."""
+
+
+class StorageError(InterlaceError, ValueError):
+    """A file cannot be read as a fit, or something of a fit cannot be written to one."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeVar
+from threading import local
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from interlace import pls
 from interlace.arrays import FloatArray
@@ -18,7 +20,13 @@ Ddf = Literal["satterthwaite", "kenward-roger", "normal"]
 
 
 class Remembering:
-    """Keeps what was computed from it, and stores it along."""
+    """Keeps what was computed from it, and stores it along.
+
+    Notes
+    -----
+    Several threads may ask at once, and nobody waits: two that ask for the same for the first time both
+    compute it, each by a factorization of its own, and what the first had is what both get.
+    """
 
     def once(self, name: str, compute: Callable[[], Computed]) -> Computed:
         """What was computed from this record under a name; it is kept, and stored, with the record.
@@ -35,14 +43,54 @@ class Remembering:
         object
             What ``compute`` returned.
         """
-        if name not in self._kept:
-            self._kept[name] = compute()
-        kept: Computed = self._kept[name]
+        kept: Computed = self._kept[name] if name in self._kept else self._kept.setdefault(name, compute())
         return kept
 
     @cached_property
     def _kept(self) -> dict[str, Any]:
         return {}
+
+    def keeping(self, kept: Mapping[str, Any]) -> Self:
+        """The same record with what was computed from it before."""
+        other = copy(self)
+        other.__dict__["_kept"] = dict(kept)
+        return other
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """What was computed once, by name."""
+        return self._kept
+
+    def in_thread(self, name: str, compute: Callable[[], Computed]) -> Computed:
+        """What was computed under a name in this thread: for what holds a factorization, which moves.
+
+        Parameters
+        ----------
+        name : str
+            What it is.
+        compute : callable
+            Called the first time in each thread.
+
+        Returns
+        -------
+        object
+            What ``compute`` returned; not stored.
+        """
+        own: dict[str, Any] = vars(self._threads)
+        if name not in own:
+            own[name] = compute()
+        kept: Computed = own[name]
+        return kept
+
+    @cached_property
+    def _threads(self) -> local:
+        return local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_threads"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +111,32 @@ class Fitted(Remembering):
     fit: PLSFit
     ddf: Ddf = "satterthwaite"
 
-    @cached_property
+    @property
     def criterion(self) -> ProfiledCriterion:
-        """The criterion that was minimised; set up anew from the rows after loading."""
-        if self.fit.criterion is not None:
-            return self.fit.criterion
+        """The criterion that was minimised; set up anew from the rows after loading.
+
+        Its factorization moves with every evaluation, so that each thread has its own.
+        """
+        made = self.fit.criterion
+        if made is not None and made.is_here:
+            return made
+        return self.in_thread("criterion", self._set_up if made is None else made.here)
+
+    def _set_up(self) -> ProfiledCriterion:
         return pls.profiled_criterion(*self.design.arrays, **self.design.weighting, reml=self.fit.reml)
 
-    @cached_property
+    @property
     def complete(self) -> PLSFit:
-        """The fit with its criterion, also after loading."""
-        return self.fit if self.fit.criterion is not None else replace(self.fit, criterion=self.criterion)
+        """The fit with its criterion, also after loading and in other threads."""
+        criterion = self.criterion
+        if self.fit.criterion is criterion:
+            return self.fit
+        return self.in_thread("complete", lambda: replace(self.fit, criterion=criterion))
 
-    @cached_property
+    @property
     def polished(self) -> PLSFit:
         """The fit to the last digits, for differences of fits."""
-        return polished(self.complete)
+        return self.in_thread("polished", lambda: polished(self.complete))
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Of the random effects of each grouping factor, in the design's order, (n_levels, K, K)."""
@@ -101,9 +159,7 @@ class Fitted(Remembering):
         return self._reduced(self.design.without_rows())
 
     def _reduced(self, design: Design) -> Fitted:
-        reduced = Fitted(design, self.fit.without_criterion(), self.ddf)
-        reduced._kept.update(self._kept)
-        return reduced
+        return Fitted(design, self.fit.without_criterion(), self.ddf).keeping(self._kept)
 
 
 class EstimatedModel(Protocol):

@@ -15,7 +15,15 @@ from interlace.formula.bars import collect_bars
 from interlace.formula.coding import code_sides, parse_terms, plain_info, variables_of
 from interlace.formula.grammar import Bar
 from interlace.formula.variables import Variable, as_environment, evaluate
-from interlace.frames.columns import Columns, as_frame, as_pandas, check_columns, missing_rows, plain
+from interlace.frames.columns import (
+    Columns,
+    as_frame,
+    as_pandas,
+    check_columns,
+    missing_rows,
+    plain,
+    unmasked,
+)
 from interlace.frames.levels import factorise
 from interlace.frames.readings import warn_of_same_readings
 from interlace.frames.used_rows import Missing, complete_rows, row_vector
@@ -126,6 +134,7 @@ def design_from_arrays(
     >>> [labels.name for labels in design.factor_labels]
     ['g', 'h']
     """
+    endog, exog, groups, exog_re = (unmasked(given) for given in (endog, exog, groups, exog_re))
     grouping = _grouping_columns(as_pandas(groups))
     index = _common_index((endog, exog, groups, exog_re), len(as_pandas(endog)))
     n = len(index)

@@ -14,6 +14,7 @@ from interlace.errors import DesignError, FormulaError
 from interlace.formula.bars import collect_bars
 from interlace.formula.coding import Coding, Terms, code_sides, parse_response, parse_terms, variables_of
 from interlace.formula.grammar import Bar, MixedFormula
+from interlace.formula.safe import SafeEnvironment, check_safe_query
 from interlace.formula.variables import Variable, as_environment, evaluate
 from interlace.frames.columns import Columns, as_frame, column_of
 from interlace.frames.levels import factorise
@@ -101,6 +102,8 @@ def build_design(
     if not formula.response:
         raise FormulaError(f'the formula "{formula}" has no response; write it left of "~"')
     env = as_environment(eval_env)
+    if isinstance(env, SafeEnvironment) and isinstance(subset, str):
+        check_safe_query(subset)
     whole, names = with_groups(as_frame(data), groups)
     rows = subset_rows(whole, subset, env.namespace)
     frame = whole if rows is None else whole.iloc[rows]

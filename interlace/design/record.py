@@ -59,6 +59,12 @@ def log_exposure(exposure: FloatArray) -> FloatArray:
     return np.log(exposure)
 
 
+ROWS_ARE_GONE = (
+    "the rows of the data are gone (remove_data was called, or the file was saved without rows) and with "
+    "them what this needs; ask for it before, or fit the model again"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class TermLabels:
     """Names of one random-effects term.
@@ -234,10 +240,7 @@ class Design:
     def rows(self) -> UsedRows:
         """The rows; refused when they are gone."""
         if self.kept_rows is None:
-            raise DesignError(
-                "the rows of the data are gone (remove_data was called) and with them what this needs; ask "
-                "for it before, or fit the model again"
-            )
+            raise DesignError(ROWS_ARE_GONE)
         return self.kept_rows
 
     def without_rows(self) -> Design:

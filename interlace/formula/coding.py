@@ -200,8 +200,19 @@ class Coding:
         states = {code: expression.memory() for code, expression in self.expressions.items()}
         return _assembled(_taken_apart(self.info), factors, states)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def apart(self) -> dict[str, Any]:
+        """Everything in plain containers, but for the expressions, which are stored by themselves."""
         return {**self.__dict__, "info": _taken_apart(self.info), "expressions": dict(self.expressions)}
+
+    @classmethod
+    def assembled(cls, stored: dict[str, Any]) -> Coding:
+        """The coding, from what ``apart`` gave."""
+        coding = cls.__new__(cls)
+        coding.__setstate__(stored)
+        return coding
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.apart()
 
     def __setstate__(self, stored: dict[str, Any]) -> None:
         factors = {code: patsy.LookupFactor(code) for code in stored["expressions"]}

@@ -8,13 +8,16 @@ from __future__ import annotations
 import ast
 import importlib
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from patsy.eval import EvalEnvironment
+from patsy.eval import EvalEnvironment, EvalFactor
 
-from interlace.errors import DesignError
+from interlace.errors import DesignError, FormulaError, StorageError
+
+from .safe import SafeEnvironment, check_safe, is_patsys
 
 
 def names_in(code: str) -> list[str]:
@@ -44,6 +47,7 @@ class Lost:
     """Stands for something that a formula used and that could not be stored or found again."""
 
     reason: str
+    advice: str = "define it in a module that can be imported, fit and save again"
 
 
 @dataclass(frozen=True)
@@ -151,5 +155,94 @@ def check_restored(code: str, state: dict[str, Any]) -> None:
         if isinstance(thing, Lost):
             raise DesignError(
                 f'"{code}" needs {name}, which could not be stored with the model ({thing.reason}); '
-                "define it in a module that can be imported, fit and save again"
+                f"{thing.advice}"
             )
+
+
+# ---- without pickle --------------------------------------------------------------------------
+
+
+def plain_state(code: str, state: dict[str, Any], pack: Callable[[Any], Any]) -> dict[str, Any]:
+    """What patsy remembers of a variable, as plain data.
+
+    Parameters
+    ----------
+    code : str
+        The expression.
+    state : dict
+        patsy's memory of it.
+    pack : callable
+        Turns a value into plain data, or raises `StorageError`.
+
+    Returns
+    -------
+    dict
+        Attributes of the transformations, and numbers and texts from outside the data; names of anything else
+        stand under ``"absent"``.
+    """
+    namespace = state["eval_env"].namespace
+    used = [name for name in names_in(code) if name in namespace and not is_patsys(name, namespace[name])]
+    own = [name for name in used if not hasattr(namespace[name], "__patsy_stateful_transform__")]
+    packed, absent = _packed({name: namespace[name] for name in own}, pack)
+    transforms, lost = _packed({name: dict(vars(t)) for name, t in state["transforms"].items()}, pack)
+    return {"names": packed, "transforms": transforms, "absent": absent + lost}
+
+
+def _packed(things: dict[str, Any], pack: Callable[[Any], Any]) -> tuple[dict[str, Any], list[str]]:
+    packed, absent = {}, []
+    for name, thing in things.items():
+        try:
+            packed[name] = pack(thing)
+        except StorageError:
+            absent.append(name)
+    return packed, absent
+
+
+def state_from_plain(
+    code: str, stored: dict[str, Any], unpack: Callable[[Any], Any], env: EvalEnvironment
+) -> dict[str, Any]:
+    """patsy's memory of a variable, from plain data.
+
+    Parameters
+    ----------
+    code : str
+        The expression.
+    stored : dict
+        From :func:`plain_state`.
+    unpack : callable
+        Turns plain data into values.
+    env : patsy.EvalEnvironment
+        Names that are not in the data; a :class:`~interlace.formula.safe.SafeEnvironment` runs no code.
+
+    Returns
+    -------
+    dict
+        What ``patsy.EvalFactor.eval`` needs.  Where the expression may not be evaluated, or a function is not
+        there, it holds :class:`Lost`.
+    """
+    if isinstance(env, SafeEnvironment):
+        try:
+            check_safe(code)
+        except FormulaError as error:
+            return _lost(code, f"{error}")
+    names = {name: unpack(value) for name, value in stored["names"].items()}
+    state: dict[str, Any] = {}
+    EvalFactor(code).memorize_passes_needed(state, env.with_outer_namespace(names))
+    for name, transform in state["transforms"].items():
+        if name not in stored["transforms"]:
+            return _lost(code, f"what {name} had learned from the data was not stored")
+        vars(transform).update(unpack(stored["transforms"][name]))
+    return state
+
+
+def _lost(code: str, reason: str) -> dict[str, Any]:
+    advice = (
+        "if you trust the file, interlace.load(path, safe_formula=False) where its functions are defined "
+        "evaluates it"
+    )
+    name = next(iter(names_in(code)), code)
+    return {
+        "eval_code": code,
+        "eval_env": EvalEnvironment([{name: Lost(reason, advice)}]),
+        "transforms": {},
+    }

@@ -24,6 +24,7 @@ from interlace.frames.columns import Columns, missing_rows, plain, suggestion
 from interlace.frames.readings import check_text_numbers, explain_text, warn_of_same_readings
 
 from .orthogonal import Poly
+from .safe import SafeEnvironment, check_safe, safe_environment
 from .spelling import DOTTED, function_advice
 from .storage import check_restored, names_in, restored_state, stored_state
 
@@ -55,15 +56,16 @@ def environment_above(eval_env: Any) -> Any:
     Parameters
     ----------
     eval_env : int, mapping or patsy environment
-        So many frames above the caller of the function that calls this one; -1 for no names at all.
+        So many frames above the caller of the function that calls this one; -1 for no names at all, in
+        which case no code is run either.
 
     Returns
     -------
-    patsy.EvalEnvironment, mapping or None
+    patsy.EvalEnvironment or mapping
     """
     if not isinstance(eval_env, int):
         return eval_env
-    return None if eval_env < 0 else capture_environment(eval_env + 2)
+    return safe_environment() if eval_env < 0 else capture_environment(eval_env + 2)
 
 
 def one_frame_deeper(eval_env: Any) -> Any:
@@ -162,6 +164,8 @@ def learn(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> Expres
     """
     if code in columns and code.isidentifier():
         return Expression(code)
+    if isinstance(env, SafeEnvironment):
+        check_safe(code)
     return Expression(code, remember(code, columns, env))
 
 
@@ -397,10 +401,23 @@ def as_variable(expression: Expression, value: Any, n_rows: int) -> Variable:
     return Variable(expression, numbers if numbers.ndim == 2 else numbers[:, None])
 
 
+# Columns of Python objects that hold times, in the words of pandas and the kinds of numpy.
+_TIMES = {
+    "date": "M",
+    "datetime": "M",
+    "datetime64": "M",
+    "timedelta": "m",
+    "timedelta64": "m",
+    "complex": "c",
+}
+
+
 def _is_numeric(code: str, value: Any) -> bool:
     if isinstance(value.dtype if hasattr(value, "dtype") else None, pd.CategoricalDtype):
         return False
-    kind = "M" if types.is_datetime64_any_dtype(value) else np.asarray(value).dtype.kind
+    kind: str = "M" if types.is_datetime64_any_dtype(value) else np.asarray(value).dtype.kind
+    if kind == "O":
+        kind = _TIMES.get(types.infer_dtype(value, skipna=True), kind)
     if kind in "mMc":
         what = {"m": "time differences", "M": "dates", "c": "complex numbers"}[kind]
         raise DesignError(

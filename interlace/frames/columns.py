@@ -118,7 +118,9 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _from_mapping(data: Mapping[str, Any]) -> pd.DataFrame:
-    columns = {name: _from_polars_series(c) if made_by(c, "polars") else c for name, c in data.items()}
+    columns = {
+        name: _from_polars_series(c) if made_by(c, "polars") else unmasked(c) for name, c in data.items()
+    }
     try:
         return pd.DataFrame(columns, copy=False)
     except ValueError as error:
@@ -245,6 +247,35 @@ def _plain_numbers(column: pd.Series) -> Any:
 def _numpy_numbers(column: pd.Series) -> Any:
     values = np.asarray(column)
     return values.astype(float) if values.dtype.kind == "O" else values
+
+
+def unmasked(values: Any) -> Any:
+    """A masked array with NaN (objects: None) where it is masked; anything else as it is.
+
+    Parameters
+    ----------
+    values : object
+        Anything array-like.
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unmasked(np.ma.masked_array([1, 2], mask=[False, True])).tolist()
+    [1.0, nan]
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return values.data
+    if values.dtype.kind in "biuf":
+        return np.ma.filled(values.astype(float), np.nan)
+    objects = np.array(values.data, dtype=object)
+    objects[np.ma.getmaskarray(values)] = None
+    return objects
 
 
 def missing_rows(values: Any) -> np.ndarray:

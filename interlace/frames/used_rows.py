@@ -12,7 +12,7 @@ import pandas as pd
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, MissingValuesError
 
-from .columns import Columns, check_columns, plain
+from .columns import Columns, check_columns, plain, unmasked
 from .readings import explain_text
 
 Missing = Literal["drop", "raise", "none"]
@@ -126,7 +126,7 @@ def row_vector(
     if isinstance(given, str):
         check_columns([given], columns)
         return _numbers(columns[given], what)
-    values = np.asarray(aligned(given, what, index) if isinstance(given, pd.Series) else given)
+    values = np.asarray(aligned(given, what, index) if isinstance(given, pd.Series) else unmasked(given))
     if values.shape != (len(index),):
         raise DesignError(
             f"{what}= has shape {values.shape}; wanted one number for each of {len(index)} rows"
@@ -167,9 +167,14 @@ def aligned(given: pd.Series, what: str, index: pd.Index) -> Any:
 
 
 def _numbers(values: Any, what: str) -> FloatArray:
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind in ("string", "complex"):
+        advice = explain_text({what: pd.Series(np.asarray(values, dtype=object))}, [what])
+        told = {"string": "text", "complex": "complex numbers"}[kind]
+        raise DesignError(f"{what}= holds values that are not numbers ({told}){advice}")
     try:
         return np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         advice = explain_text({what: pd.Series(np.asarray(values, dtype=object))}, [what])
         raise DesignError(f"{what}= holds values that are not numbers ({error}){advice}") from error
 

@@ -59,9 +59,9 @@ class GeneralisedFit(Remembering):
     fit: LaplaceFit
 
     def present(self) -> LaplaceFit:
-        """The fit with its criterion; refused when that is gone."""
+        """The fit with its criterion, in other threads with one that is theirs; refused when it is gone."""
         _ = self.design.rows  # its refusal says what to do
-        return self.fit
+        return self.fit if self.fit.problem.criterion.is_here else self.in_thread("fit", self.fit.here)
 
     def covariance(self) -> FloatArray:
         """Covariance of fixed effects, variances and covariances, psi; NaN where a parameter has none."""
@@ -100,9 +100,7 @@ class GeneralisedFit(Remembering):
         slim = replace(
             self.fit, problem=gone, at=gone, optimum=replace(self.fit.optimum, at=gone, slopes=gone)
         )
-        reduced = GeneralisedFit(self.design.without_rows(), slim)
-        reduced._kept.update(self._kept)
-        return reduced
+        return GeneralisedFit(self.design.without_rows(), slim).keeping(self._kept)
 
 
 def n_of(design: Design) -> int:

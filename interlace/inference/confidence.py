@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 
 def check_alpha(alpha: float) -> None:
     """Refuse what is no share outside an interval.
@@ -23,6 +25,10 @@ def check_alpha(alpha: float) -> None:
     ...
     ValueError: alpha=5; wanted a number between 0 and 1, the share outside the interval: alpha=0.05 for 95 %
     """
+    if not isinstance(alpha, int | float | np.integer | np.floating):
+        raise ValueError(  # noqa: TRY004 - one kind of error for every wrong alpha
+            f"alpha={alpha!r}; wanted a number between 0 and 1, such as alpha=0.05 for 95 %"
+        )
     if isinstance(alpha, bool) or not 0.0 < float(alpha) < 1.0:
         share = min(float(alpha), 100.0 - float(alpha)) / 100.0 if 1.0 <= float(alpha) < 100.0 else 0.05
         raise ValueError(

@@ -14,6 +14,7 @@ import pandas as pd
 from interlace.arrays import FloatArray
 from interlace.errors import FormulaError, MissingValuesError
 from interlace.formula.coding import parse_response
+from interlace.formula.safe import guarded
 from interlace.formula.variables import as_environment, environment_above, evaluate
 from interlace.frames.columns import Columns, as_frame
 from interlace.modelling.options import check_choice
@@ -131,7 +132,7 @@ def fit_many(
     {'Intercept': 251.405, 'Days': 10.467}
     """
     check_choice("method", method, ("REML", "ML"))
-    env = environment_above(eval_env)
+    env = guarded(environment_above(eval_env), safe=options.get("safe_formula", False))
     frame, names = _with_responses(as_frame(data), responses)
     values = _values(frame, names, env, options.get("missing", "drop"))
     right = formula.rpartition("~")[2]

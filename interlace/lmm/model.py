@@ -20,6 +20,7 @@ from interlace.design.from_formula import with_groups
 from interlace.errors import DesignError, InferenceError
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
+from interlace.formula.safe import guarded
 from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
 from interlace.formula.variables import environment_above
@@ -30,7 +31,7 @@ from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
 from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
-from interlace.modelling.options import check_choice, printer
+from interlace.modelling.options import check_choice, printer, step_count
 from interlace.pls.factor.solvers import Solver
 
 from .marginal import MarginalModel
@@ -140,6 +141,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         missing: Missing = "drop",
         rank: Rank = "drop",
         eval_env: Any = 0,
+        safe_formula: bool = False,
         **unknown: object,
     ) -> CrossedLMM:
         """Model from a formula and a data frame.
@@ -166,7 +168,11 @@ class CrossedLMM(MarginalModel, DescribedModel):
         rank : {"drop", "error"}, default "drop"
             Linearly dependent columns of the fixed part are dropped with a warning, or refused.
         eval_env : int, mapping or patsy environment, default 0
-            Where names that are no columns are looked up: so many frames above the caller; -1 for nowhere.
+            Where names that are no columns are looked up: so many frames above the caller; -1 for nowhere,
+            and then as with ``safe_formula``.
+        safe_formula : bool, default False
+            Run no code: names of columns, numbers, operators, functions of numpy that act value by value
+            and patsy's own are allowed in the formula, and anything else is refused.
         **unknown
             Refused with a TypeError.
 
@@ -205,11 +211,11 @@ class CrossedLMM(MarginalModel, DescribedModel):
             subset=subset,
             missing=missing,
             rank=rank,
-            eval_env=environment_above(eval_env),
+            eval_env=guarded(environment_above(eval_env), safe=safe_formula),
         )
         model = cls.__new__(cls)
         model._adopt(design, formula=formula, frame=data)
-        model.recipe = Recipe(weights=weights, offset=offset, subset=subset, missing=missing, rank=rank)
+        model.recipe = Recipe(weights, offset, subset, missing, rank, safe_formula)
         return model
 
     def _adopt(
@@ -218,11 +224,14 @@ class CrossedLMM(MarginalModel, DescribedModel):
         """Finish the construction: the design becomes statsmodels' data."""
         super().__init__(design.y, design.X, design=design, formula=formula, frame=frame, labelled=labelled)
         self._init_keys: list[str] = []
+        self._labelled(design, len(design.y), formula)
+
+    def _labelled(self, design: Design, n: int, formula: str | None) -> None:
         self.recipe = Recipe()
         if formula is not None:
             self.formula = formula
-        self.nobs = len(design.y)
-        self.k_fe = design.X.shape[1]
+        self.nobs = n
+        self.k_fe = len(design.xnames)
         self.k_params = len(self.data.param_names)
         self.df_model = self.k_fe - self.k_constant
         self.df_resid = self.nobs - self.k_fe
@@ -313,7 +322,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
             reml=bool(reml),
             start=self._start(start_params),
             solver=solver,
-            maxiter=MAXITER if maxiter is None else int(maxiter),
+            maxiter=MAXITER if maxiter is None else step_count(maxiter),
             callback=printer() if disp else None,
         )
         results = CrossedLMMResults(self, pls_fit, full_output=full_output)
@@ -396,7 +405,9 @@ class CrossedLMM(MarginalModel, DescribedModel):
         ]
         new = updated(old, bars, ". ~ ." if formula is None else formula)
         model = type(self).__new__(type(self))
-        design = build_design(new, frame, eval_env=environment_above(eval_env), **vars(recipe))
+        env = guarded(environment_above(eval_env), safe=recipe.safe_formula)
+        for_design = {name: value for name, value in vars(recipe).items() if name != "safe_formula"}
+        design = build_design(new, frame, eval_env=env, **for_design)
         model._adopt(design, formula=str(new), frame=frame)
         model.recipe = recipe
         return model, options
@@ -408,6 +419,16 @@ class CrossedLMM(MarginalModel, DescribedModel):
         return model
 
     # ---- Storage --------------------------------------------------------------------------------
+
+    @classmethod
+    def _of_stored(cls, design: Design, *, formula: str | None, n: int, **stored: Any) -> CrossedLMM:
+        """The model of a fit that was read from a file; without rows it still predicts."""
+        model = cls.__new__(cls)
+        model.data = DesignData.of_stored(design, formula=formula, **stored)
+        model.k_constant, model.endog, model.exog = model.data.k_constant, model.data.endog, model.data.exog
+        model._data_attr, model._init_keys = ["exog", "endog", "data.exog", "data.endog"], []
+        model._labelled(design, n, formula)
+        return model
 
     def without_rows(self) -> CrossedLMM:
         """Model without the frame and the arrays with one entry per row; it still predicts.
@@ -421,5 +442,5 @@ class CrossedLMM(MarginalModel, DescribedModel):
         emptied.data = copy(self.data)
         emptied.data.without_rows()
         emptied.endog = emptied.exog = None
-        emptied.recipe = Recipe(missing=self.recipe.missing, rank=self.recipe.rank)
+        emptied.recipe = replace(self.recipe, weights=None, offset=None, subset=None)
         return emptied

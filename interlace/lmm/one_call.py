@@ -14,7 +14,9 @@ from .wrapper import CrossedLMMResultsWrapper
 
 Likelihoods: TypeAlias = Literal["REML", "ML"]
 
-FORMULA_OPTIONS = ("re_formula", "vc_formula", "weights", "offset", "subset", "missing", "rank")
+FORMULA_OPTIONS = (
+    "re_formula", "vc_formula", "weights", "offset", "subset", "missing", "rank", "safe_formula",
+)  # fmt: skip
 
 
 def fit(

@@ -19,6 +19,7 @@ class Recipe:
     subset: Any = None
     missing: Missing = "drop"
     rank: Rank = "drop"
+    safe_formula: bool = False
 
 
 def known_changes(changes: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from interlace.inference import approximation_of, contrasts, effects, natural_pa
 from interlace.inference.robust import get_robustcov_results
 from interlace.modelling.results import MixedResults
 from interlace.pls import PLSFit
+from interlace.pls.rows.other_responses import Responses
 from interlace.prediction import expected, ranef
 from interlace.prediction.uncertainty import get_prediction
 from interlace.profile.profiled import profile, profiled
@@ -29,6 +30,7 @@ from interlace.resampling.bootstrap import bootstrap
 from interlace.resampling.refit import refit
 from interlace.resampling.response import responses_of_fit
 from interlace.resampling.simulate import simulate
+from interlace.storage.saving import save
 
 from .marginal import MarginalModel
 
@@ -80,7 +82,7 @@ class CrossedLMMResults(MixedResults):
     """
 
     model: MarginalModel
-    _row_attributes = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal", "responses")
+    _row_attributes = ("fittedvalues", "resid", "fittedvalues_marginal", "resid_marginal")
 
     def __init__(self, model: MarginalModel, pls_fit: PLSFit, *, full_output: bool = True) -> None:
         self.record = Fitted(model.design, pls_fit)
@@ -228,7 +230,11 @@ class CrossedLMMResults(MixedResults):
 
     # ---- Other data, other formulas -------------------------------------------------------------
 
-    responses = cached_property(responses_of_fit)
+    @property
+    def responses(self) -> Responses:
+        """The rows of the fit, ready to take in other responses; for this thread."""
+        return self.record.in_thread("responses", lambda: responses_of_fit(self))
+
     simulate, refit, bootstrap = simulate, refit, bootstrap
 
     def update(
@@ -276,6 +282,7 @@ class CrossedLMMResults(MixedResults):
 
     # ---- Presentation and storage ---------------------------------------------------------------
 
+    save = save
     summary = summary
     tidy, glance, augment = tidying.tidy, tidying.glance, tidying.augment
     report = paragraph.report
@@ -288,5 +295,4 @@ class CrossedLMMResults(MixedResults):
 
     def __getstate__(self) -> dict[str, Any]:
         self._settle()
-        kept = {name: value for name, value in self.__dict__.items() if name != "responses"}
-        return kept | {"record": self.record.without_criterion()}
+        return self.__dict__ | {"record": self.record.without_criterion()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 from statsmodels.base.wrapper import populate_wrapper
 
@@ -18,6 +19,10 @@ class CrossedLMMResultsWrapper(MixedResultsWrapper):
         "fittedvalues_marginal": "rows",
         "resid_marginal": "rows",
     }
+
+    def save(self, fname: Any, remove_data: bool | None = None, *, rows: bool | None = None) -> None:
+        """Write the fit to a file; see the plain method."""
+        self._results.save(fname, remove_data, rows=rows)
 
 
 populate_wrapper(CrossedLMMResultsWrapper, CrossedLMMResults)

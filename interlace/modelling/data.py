@@ -130,6 +130,26 @@ class DesignData(PandasData):
         self.design = self.design.without_rows()
         self.frame = self.endog = self.exog = None
 
+    @classmethod
+    def of_stored(
+        cls,
+        design: Design,
+        *,
+        formula: str | None,
+        const_idx: int | None,
+        k_constant: int,
+        labelled: bool = True,
+        more_names: Sequence[str] = (),
+    ) -> DesignData:
+        """The data of a model that was read from a file, with or without its rows."""
+        data = cls.__new__(cls)
+        data.design, data.formula, data.frame = design, formula, None
+        data.labelled, data.more_names = labelled, tuple(more_names)
+        rows = design.kept_rows
+        data.endog, data.exog = (None, None) if rows is None else (rows.y, rows.X)
+        data.const_idx, data.k_constant, data._cache = const_idx, k_constant, {}
+        return data
+
     # statsmodels leaves patsy's objects out of the pickle and evaluates the formula anew when loading, in
     # whatever namespace happens to call; a design knows how to store itself.
     def __getstate__(self) -> dict[str, Any]:

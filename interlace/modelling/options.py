@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 
 def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
     """Refuse a value that a keyword does not offer.
@@ -26,6 +28,38 @@ def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None
     if given not in choices:
         offered = " or ".join(repr(choice) for choice in choices)
         raise ValueError(f"{keyword}={given!r} is not offered; give {offered}")
+
+
+def step_count(maxiter: object) -> int:
+    """A number of Newton steps.
+
+    Parameters
+    ----------
+    maxiter : object
+        As a user gave it.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number from 0 on.
+
+    Examples
+    --------
+    >>> step_count("5")
+    Traceback (most recent call last):
+    ...
+    ValueError: maxiter='5'; wanted a whole number of Newton steps, 0 or more, or None for as many as it takes
+    """
+    if isinstance(maxiter, bool) or not isinstance(maxiter, int | np.integer) or maxiter < 0:
+        raise ValueError(
+            f"maxiter={maxiter!r}; wanted a whole number of Newton steps, 0 or more, or None for as many as "
+            "it takes"
+        )
+    return int(maxiter)
 
 
 def printer() -> Callable[[Any], None]:

@@ -111,9 +111,10 @@ class PLSFit:
 
     @cached_property
     def _conditional(self) -> tuple[FloatArray, ...]:
-        self.criterion.decompose(self.optimum.phi)
-        blocks = self.criterion.factorization.conditional_blocks()
-        back = _factor_bases(self.criterion.relcov)
+        criterion = self.criterion.here()
+        criterion.decompose(self.optimum.phi)
+        blocks = criterion.factorization.conditional_blocks()
+        back = _factor_bases(criterion.relcov)
         return tuple(self.sigma2 * R @ T @ R.T for T, R in zip(blocks, back, strict=True))
 
     def condvar_factor(self) -> tuple[FloatArray, ...]:
@@ -136,10 +137,11 @@ class PLSFit:
     @cached_property
     def _second_order(self) -> tuple[EntryInformation, FloatArray]:
         """Information and Hessian out of one evaluation at the optimum."""
-        at = self.criterion.decompose(self.optimum.phi)
-        now = self.criterion.derivatives(at)
-        entries = entry_information(self.criterion, at)
-        return entries, hessian_varpar(self.criterion, at, now, entries)
+        criterion = self.criterion.here()
+        at = criterion.decompose(self.optimum.phi)
+        now = criterion.derivatives(at)
+        entries = entry_information(criterion, at)
+        return entries, hessian_varpar(criterion, at, now, entries)
 
     @property
     def entries(self) -> EntryInformation:

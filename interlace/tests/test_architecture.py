@@ -43,6 +43,8 @@ ORDER = [
     "resampling",
     "diagnostics",
     "report",
+    # files
+    "storage",
     # what users hold
     "modelling",
     "lmm",
@@ -59,7 +61,7 @@ APART = {("glmm", "lmm")}
 
 # Libraries that have few doors, and those that the numerical room may use at all.
 DOORS = {
-    "patsy": {"formula.coding", "formula.storage", "formula.variables"},
+    "patsy": {"formula.coding", "formula.safe", "formula.storage", "formula.variables"},
     "sksparse": {"pls.factor.cholmod"},
     "sklearn": {"sklearn.regressor"},
     "stargazer": {"neighbours.stargazer"},

@@ -256,6 +256,10 @@ class BlockedFactorization:
         """The same factorization for cross-products of other rows."""
         return BlockedFactorization(cp, self.layout)
 
+    def apart(self, cp: CrossProducts) -> BlockedFactorization:
+        """A second one that moves by itself."""
+        return BlockedFactorization(cp, self.layout)
+
     def reweigh(self, cp: CrossProducts) -> BlockedFactorization:
         """The same factorization for other weights of the same rows: one pattern, no slicing."""
         if isinstance(cp.A, np.ndarray):

@@ -204,6 +204,10 @@ class CholmodFactorization:
         other._M = self._M.copy()
         return other
 
+    def apart(self, cp: CrossProducts) -> CholmodFactorization:
+        """A second one that moves by itself, analysed anew."""
+        return CholmodFactorization(cp, self.layout)
+
     def reweigh(self, cp: CrossProducts) -> CholmodFactorization:
         """The same factorization for other weights of the same rows, under the terms of `with_products`."""
         return self.with_products(cp)

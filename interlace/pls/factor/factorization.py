@@ -53,3 +53,6 @@ class Factorization(Protocol):
 
     def reweigh(self, cp: CrossProducts) -> Self:
         """The same factorization for other weights of the same rows: of a sparse A only values change."""
+
+    def apart(self, cp: CrossProducts) -> Self:
+        """A second one for the same cross-products, of which neither sees the other move: for a thread."""

@@ -138,6 +138,10 @@ class NestedFactorization:
         """The same factorization for cross-products of other rows."""
         return NestedFactorization(cp, self.layout, self._parents)
 
+    def apart(self, cp: CrossProducts) -> NestedFactorization:
+        """A second one that moves by itself."""
+        return NestedFactorization(cp, self.layout, self._parents)
+
     def reweigh(self, cp: CrossProducts) -> NestedFactorization:
         """The same factorization for other weights of the same rows."""
         return self.with_products(cp)

@@ -8,7 +8,10 @@ W the observed weights at the mode (Tierney & Kadane 1986; Pinheiro & Chao 2006)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from threading import get_ident
+from typing import Any, Self
 
 import numpy as np
 
@@ -78,6 +81,8 @@ class Evaluation:
 class LaplaceCriterion:
     """The criterion; owns the factorization, the one part that moves.
 
+    It belongs to the thread that made it; any other works with the one that `here` gives.
+
     Parameters
     ----------
     cells : Cells
@@ -104,6 +109,23 @@ class LaplaceCriterion:
         self.cells, self.relcov, self.family, self.constant = cells, relcov, family, constant
         self.weighted = Weighted(cells, solver)
         self.m, self.p, self.k = relcov.m, cells.p, len(family.psi_names)
+        self._thread = get_ident()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _thread=get_ident())
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread may move the factorization."""
+        return self._thread == get_ident()
+
+    def here(self) -> Self:
+        """The criterion itself in its own thread; in any other the same with a factorization apart."""
+        if self.is_here:
+            return self
+        other = copy(self)
+        other.weighted, other._thread = self.weighted.apart(), get_ident()
+        return other
 
     def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Phi, gamma and psi of all parameters."""

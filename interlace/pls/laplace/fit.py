@@ -107,6 +107,13 @@ class LaplaceFit:
         """Covariance matrix of the random effects of each term, (k, k)."""
         return tuple(block @ block.T for block in self.Lambda)
 
+    def here(self) -> LaplaceFit:
+        """The fit itself in the thread that made it; in any other the same with a criterion of its own."""
+        problem = self.problem
+        if problem.criterion.is_here:
+            return self
+        return replace(self, problem=replace(problem, criterion=problem.criterion.here()))
+
     @property
     def is_singular(self) -> bool:
         """Whether the covariance of some term is singular."""

@@ -9,6 +9,7 @@ those of an earlier point make a *chord* step, which costs a pass over the rows 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,12 @@ class Weighted:
         cp = cells.products(np.ones(cells.n))
         self.factorization: Factorization = choose(cp, layout, factors, solver)
         self.A: FloatArray | SparseArray = cp.A
+
+    def apart(self) -> Weighted:
+        """A second one that moves by itself: for another thread."""
+        other = copy(self)
+        other.factorization = self.factorization.apart(self.cells.products(np.ones(self.cells.n)))
+        return other
 
     def factorise(self, w: FloatArray, Lambda: Sequence[FloatArray]) -> bool:
         """Take new weights; whether M is positive definite under them."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from threading import get_ident
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import linalg
@@ -100,6 +101,8 @@ class Decomposition:
 class ProfiledCriterion:
     """The criterion and its derivatives; owns the factorization, the one part that moves.
 
+    It belongs to the thread that made it; any other works with the one that `here` gives.
+
     Parameters
     ----------
     cp : CrossProducts
@@ -128,6 +131,7 @@ class ProfiledCriterion:
         self.factorization = factorization
         self.basis = basis
         self.reml = reml
+        self._thread = get_ident()
         self.nu = cp.n - cp.p if reml else cp.n
         self._constant = self.nu * 2.0 * np.log(basis.scale) - cp.sum_log_weights
         if reml:
@@ -135,12 +139,28 @@ class ProfiledCriterion:
 
     def __call__(self, theta: FloatArray) -> float:
         """The criterion at lme4's theta."""
-        return self.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float)).objective
+        return self.here().decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float)).objective
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Exact gradient with respect to lme4's theta, shape (m,)."""
-        at = self.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float))
-        return np.asarray(self.relcov.to_basis.T @ self.derivatives(at).gradient)
+        own = self.here()
+        at = own.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float))
+        return np.asarray(self.relcov.to_basis.T @ own.derivatives(at).gradient)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _thread=get_ident())
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread may move the factorization."""
+        return self._thread == get_ident()
+
+    def here(self) -> ProfiledCriterion:
+        """The criterion itself in its own thread; in any other the same with a factorization apart."""
+        if self.is_here:
+            return self
+        apart = self.factorization.apart(self.cp)
+        return ProfiledCriterion(self.cp, self.relcov, apart, self.basis, reml=self.reml)
 
     def decompose(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> Decomposition:
         """Evaluate the criterion at basis parameters, keeping the pieces.
