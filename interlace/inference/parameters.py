@@ -84,11 +84,38 @@ def parameter_table(fits: Sequence[Estimated], sizes: Sequence[FloatArray] | Non
     -------
     ndarray of shape (len(fits), m + 1 + p)
     """
-    sigma = np.sqrt([fit.sigma2 for fit in fits])
     covariances = [np.array(own) for own in zip(*(fit.Sigma for fit in fits), strict=True)]
+    sigma2, beta = np.array([fit.sigma2 for fit in fits]), np.array([fit.beta for fit in fits])
+    return parameter_arrays(covariances, sigma2, beta, sizes)
+
+
+def parameter_arrays(
+    covariances: Sequence[FloatArray],
+    sigma2: FloatArray,
+    beta: FloatArray,
+    sizes: Sequence[FloatArray] | None = None,
+) -> FloatArray:
+    """Estimates of many fits of one model as `parameter_table` has them, from arrays.
+
+    Parameters
+    ----------
+    covariances : sequence of ndarray of shape (B, k, k)
+        Covariance matrices of the random effects of each term.
+    sigma2 : ndarray of shape (B,)
+        Residual variances.
+    beta : ndarray of shape (B, p)
+        Fixed effects.
+    sizes : sequence of ndarray of shape (k,), optional
+        From `column_sizes`.
+
+    Returns
+    -------
+    ndarray of shape (B, m + 1 + p)
+    """
+    sigma = np.sqrt(sigma2)
     least = None if sizes is None else [NEGLIGIBLE * sigma[:, None] / size for size in sizes]
     random = sds_and_correlations(covariances, least)
-    return np.hstack([random, sigma[:, None], np.array([fit.beta for fit in fits])])
+    return np.hstack([random, sigma[:, None], beta])
 
 
 def column_sizes(criterion: ProfiledCriterion) -> list[FloatArray]:

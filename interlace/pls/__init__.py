@@ -42,6 +42,7 @@ Folders, each of which may import those before it:
 `search`      a criterion (`protocol` says what that is), its derivatives, its minimum
 `held`        the deviance with one parameter held fixed, for profiles; by `search.descent` where it is tied
 `rows`        the rows behind a fit: deletion, leverage, whitening, predictions, other responses
+`batch`       many problems of one design: the criterion, its derivatives and its minimum, stacked
 ============  ==============================================================================================
 
 Nothing here knows a label, a formula or a data frame.

@@ -26,9 +26,10 @@ from .simulate import Simulator, seeds, simulator
 
 Kind = Literal["parametric", "residual", "cases"]
 
-# Replicates that are fitted as one task, and numbers of simulated responses held at a time. The split must
-# not depend on the number of workers: products of differently wide matrices differ in the last digit.
-TASK = 50
+# Replicates that are fitted as one task, one by one or together, and numbers of simulated responses held at a
+# time. The split must not depend on the number of workers: products of differently wide matrices differ in
+# the last digit.
+TASK, TASK_TOGETHER = 50, 250
 HELD = 4_000_000
 
 
@@ -206,7 +207,8 @@ def bootstrap(
     )
     observed = _observed(engine, self)
     drawn = seeds(rng, nsim)
-    size = max(1, min(TASK, HELD // design.X.shape[0]))
+    task = TASK if statistic is not None or kind == "cases" or engine.together is None else TASK_TOGETHER
+    size = max(1, min(task, HELD // design.X.shape[0]))
     tasks = [drawn[start : start + size] for start in range(0, nsim, size)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from interlace import pls
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import RankDeficiencyError
-from interlace.inference.parameters import column_sizes, parameter_table, parameter_values
+from interlace.inference.parameters import column_sizes, parameter_arrays, parameter_table, parameter_values
 from interlace.pls import PLSFit
+from interlace.pls.batch.many import Estimates as Stacked
+from interlace.pls.batch.many import Together, together
 from interlace.pls.matrices.basis import independent_columns
 from interlace.pls.rows.other_responses import Estimates, Responses
 
@@ -72,12 +74,19 @@ class Engine:
     source: Simulator | Resampler | Cases
     statistic: Statistic | None
 
+    @cached_property
+    def together(self) -> Together | None:
+        """The design, if its responses are quicker fitted together."""
+        return together(self.responses)
+
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Replicate]:
         """One replicate per seed."""
         drawing = generators(seeds)
         if isinstance(self.source, Cases):
             return [self._from_cases(self.source.factor, g) for g in drawing]
         Y = self.source.draw(drawing)
+        if self.statistic is None and self.together is not None:
+            return _of_stack(self.together.estimates(Y, self.fit.theta), self.responses)
         own = _with_own_factorization(self.responses)
         if self.statistic is None:
             return _of_estimates(estimates_of(own, Y, warm_start(self.fit)), own)
@@ -128,6 +137,19 @@ class Engine:
 
 def _failed(error: Exception) -> Replicate:
     return Replicate(None, failure=f"{type(error).__name__}: {error}")
+
+
+def _of_stack(found: Stacked, responses: Responses) -> list[Replicate]:
+    """Replicates of all parameters of responses that were fitted together."""
+    criterion = responses.criterion
+    covariances = found.Sigma(criterion.relcov)
+    table = parameter_arrays(covariances, found.sigma2, found.beta, column_sizes(criterion))
+    return [
+        _failed(found.failures[j])
+        if j in found.failures
+        else Replicate(table[j], singular=bool(found.n_singular[j]), certified=bool(found.certified[j]))
+        for j in range(len(found))
+    ]
 
 
 def _of_estimates(found: Sequence[Estimates | Exception], responses: Responses) -> list[Replicate]:

@@ -29,6 +29,7 @@ ORDER = [
     "pls",
     "pls.held",
     "pls.rows",
+    "pls.batch",
     "pls.laplace",
     # from tables and text to arrays with labels
     "names",

@@ -1,0 +1,1 @@
+"""Many problems of one design, moved through Newton's steps together."""
