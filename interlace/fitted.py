@@ -210,6 +210,13 @@ class EstimatedModel(Protocol):
         """What the class lists besides: other functions of this kind."""
 
 
+def generalised(results: Any) -> Any:
+    """The results, unwrapped, if they are those of a generalised model; None otherwise."""
+    plain = getattr(results, "_results", results)
+    record = getattr(plain, "record", None)
+    return None if record is None or isinstance(record, Fitted) else plain
+
+
 def record_of(results: Any) -> Fitted:
     """The record of a results object, wrapped or not, with its rows.
 
@@ -234,7 +241,7 @@ def record_of(results: Any) -> Fitted:
     if record is not None and not isinstance(record, Fitted):
         raise TypeError(
             f"this is for linear models, and {type(plain).__name__} is a generalised one; its own methods "
-            "have residuals, simulated residuals and checks"
+            "have residuals, simulated residuals, checks, influence and pictures"
         )
     if not isinstance(record, Fitted):
         raise TypeError(

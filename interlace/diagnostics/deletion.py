@@ -14,7 +14,7 @@ import pandas as pd
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import DeletionWarning
-from interlace.fitted import record_of
+from interlace.fitted import generalised, record_of
 from interlace.parallel import run
 from interlace.pls import PLSFit
 from interlace.pls.rows.subtraction import Deleted, Raw, refit_without
@@ -42,7 +42,7 @@ class CaseDeletion:
     cov_params : ndarray of shape (cases, k_fe, k_fe)
         Their covariances.
     variance_components : DataFrame
-        Residual variance, then variances and covariances of the random effects.
+        Residual variance (of linear models), then variances and covariances of the random effects.
     theta : DataFrame
         Relative covariance parameters, in lme4's order.
     criterion : Series
@@ -132,7 +132,7 @@ def case_delete(
 
     Parameters
     ----------
-    results : CrossedLMMResults
+    results : CrossedLMMResults or CrossedGLMMResults
         A fitted model.
     level : 1, str, Series or array, default 1
         What is left out at a time: an observation (1), a level of a grouping factor, a combination of
@@ -168,6 +168,9 @@ def case_delete(
     E          0.278  0.728   4.668
     F          0.304  0.685   1.942
     """
+    if (own := generalised(results)) is not None:
+        found: CaseDeletion = own.case_deletion(level, delete=delete, n_jobs=n_jobs, progress=progress)
+        return found
     record = record_of(results)
     design, fit = record.design, record.polished
     cases = cases_of(design, level, results.model.data.frame)

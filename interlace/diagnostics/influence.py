@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from interlace.errors import DesignError
-from interlace.fitted import record_of
+from interlace.fitted import generalised, record_of
 from interlace.frames.columns import as_frame
 from interlace.pls.rows.one_step import OneStep, delete_cases, delete_rows
 
@@ -62,7 +62,7 @@ def hlm_influence(
 
     Parameters
     ----------
-    results : CrossedLMMResults
+    results : CrossedLMMResults or CrossedGLMMResults
         A fitted model.
     level : 1, str, Series or array, default 1
         The observations (1), a grouping factor, a combination such as ``"subject:item"``, or any
@@ -110,6 +110,8 @@ def hlm_influence(
     E        0.000    0.000     0.191     1.191             0.191
     F        0.556    0.467     0.191     1.191             0.191
     """
+    if (own := generalised(results)) is not None:
+        return _generalised(own, level, method, leverage, data, n_jobs=n_jobs, progress=progress)
     record = record_of(results)
     design, fit = record.design, record.polished
     cases = cases_of(design, level, results.model.data.frame)
@@ -122,6 +124,28 @@ def hlm_influence(
         frame[f"leverage.{part}"] = cases.mean(by_row[part])
     if rvc is not None:
         frame = frame.join(rvc)
+    return frame if data is None else _beside(data, frame, cases)
+
+
+def _generalised(
+    results: Any,
+    level: Any,
+    method: Method,
+    parts: str | Sequence[str],
+    data: Any,
+    *,
+    n_jobs: int,
+    progress: bool,
+) -> pd.DataFrame:
+    """The same of a generalised model, which does the work itself."""
+    frame = results.influence(level, method=method, n_jobs=n_jobs, progress=progress)
+    wanted = [parts] if isinstance(parts, str) else list(parts)
+    unknown = [part for part in wanted if part not in PARTS]
+    if unknown:
+        raise DesignError(f"leverage={unknown[0]!r}; wanted some of {list(PARTS)}")
+    by_part = results.leverage(level)[wanted].add_prefix("leverage.")
+    frame = pd.concat([frame.drop(columns="leverage.overall"), by_part], axis=1)
+    cases = cases_of(results.record.design, level, results.model.data.frame)
     return frame if data is None else _beside(data, frame, cases)
 
 
@@ -189,6 +213,9 @@ def hlm_augment(
 def _measure(results: Any, level: Any, method: Method, name: str) -> pd.Series:
     if isinstance(results, CaseDeletion):
         return results.measures[name]
+    if (own := generalised(results)) is not None:
+        found: pd.Series = own.influence(level, method=method)[name]
+        return found
     record = record_of(results)
     design, fit = record.design, record.polished
     cases = cases_of(design, level, results.model.data.frame)

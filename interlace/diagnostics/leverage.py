@@ -11,7 +11,7 @@ import pandas as pd
 from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError
-from interlace.fitted import record_of
+from interlace.fitted import generalised, record_of
 from interlace.pls import PLSFit
 from interlace.pls.matrices.triangular import upper_solve_right
 from interlace.pls.rows.weighted import quadratics, whitened
@@ -77,7 +77,7 @@ def leverage(results: Any, level: Any = 1, *, parts: Sequence[str] = PARTS) -> p
 
     Parameters
     ----------
-    results : CrossedLMMResults
+    results : CrossedLMMResults or CrossedGLMMResults
         A fitted model.
     level : 1, str or array, default 1
         1 for the observations, a grouping factor, or any partition of the rows: mean over a group's rows.
@@ -105,6 +105,9 @@ def leverage(results: Any, level: Any = 1, *, parts: Sequence[str] = PARTS) -> p
     unknown = set(parts) - set(PARTS)
     if unknown:
         raise DesignError(f"parts= holds {sorted(unknown)}; wanted some of {list(PARTS)}")
+    if (own := generalised(results)) is not None:
+        found: pd.DataFrame = own.leverage(level)[list(parts)]
+        return found
     record = record_of(results)
     design, fit = record.design, record.polished
     return leverage_frame(design, fit, cases_of(design, level, results.model.data.frame))[list(parts)]

@@ -53,7 +53,7 @@ def measure_of(x: Any, name: str, *, level: Any = None) -> pd.Series | None:
     if isinstance(x, CaseDeletion):
         _refuse_level(level, "a deletion")
         return _column(x.measures.join(x.rvc), column, name)
-    if not hasattr(x, "pls_fit"):
+    if not hasattr(x, "pls_fit") and not hasattr(x, "laplace_fit"):
         _refuse_level(level, "values")
         return None
     level = 1 if level is None else level

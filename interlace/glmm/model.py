@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interlace.arrays import BoolArray, FloatArray
+from interlace.arrays import FloatArray
 from interlace.design import Design, build_design
 from interlace.family import Family
 from interlace.formula.bars import bars_from_statsmodels
@@ -26,7 +26,6 @@ from .likelihood import LaplaceModel
 from .refusals import check_exposure, check_method, refuse, wanted_family
 from .response import Response, checked_rows, counts_of, has_own_variance, read_response
 from .results import CrossedGLMMResults
-from .rows import without
 from .state import warn
 from .wrapper import CrossedGLMMResultsWrapper
 
@@ -394,12 +393,6 @@ class CrossedGLMM(LaplaceModel):
         y = counts if design.trials is None else counts / design.trials
         model.data = self.data.with_response(design.with_response(y, name))
         model.endog = y
-        return model
-
-    def with_rows(self, _keep: BoolArray) -> Self:
-        """The same model without some rows; levels keep their numbers, without rows where none are left."""
-        model = type(self).__new__(type(self))
-        model._adopt(without(self.design, _keep), self.family, formula=getattr(self, "formula", None))
         return model
 
     def without_rows(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn, Self, TypeAlias
 import numpy as np
 import pandas as pd
 
-from interlace.arrays import BoolArray, FloatArray
+from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError, UndefinedError
 from interlace.family import Family, Ordinal
@@ -149,10 +149,6 @@ class CrossedOrdinal(CrossedGLMM):
 
     def _results(self, found: LaplaceFit) -> CrossedOrdinalResults:
         return CrossedOrdinalResults(self, found)
-
-    def with_rows(self, _keep: BoolArray) -> NoReturn:
-        """Refused: without some rows a category may be gone."""
-        raise UndefinedError("deletion is not offered for ordered categories; fit with subset=")
 
 
 def _without_intercept(design: Design) -> Design:

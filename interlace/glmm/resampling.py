@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interlace.arrays import FloatArray, IntArray
+from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import DeletionWarning, DesignError, LevelError, callers_level
+from interlace.errors import DesignError
 from interlace.parallel import run
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import draws
-from interlace.pls.matrices.basis import independent_columns
 from interlace.resampling.bootstrap import Bootstrap
 from interlace.resampling.engine import as_series
 from interlace.resampling.response import response_values
@@ -27,7 +25,6 @@ from .record import EstimatedGLMM
 from .rows import rows_of_fit
 
 Seed = np.random.SeedSequence
-FAILURES = (ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError)
 
 
 def check_no_frequencies(design: Design, what: str) -> None:
@@ -211,85 +208,3 @@ def bootstrap(
         failures=pd.Series(failures, dtype=object, name="failure"),
         engine=nothing,
     )
-
-
-# ---- without some rows -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Without:
-    """Fits the model without some rows; what a worker needs."""
-
-    model: Any
-    fit: LaplaceFit
-
-    def __call__(self, gone: IntArray) -> FloatArray:
-        """Estimates, NaN where there are none."""
-        keep = np.ones(len(self.model.design.y), dtype=bool)
-        keep[gone] = False
-        nothing = np.full(self.model.k_params, np.nan)
-        design = self.model.with_rows(keep).design
-        if len(independent_columns(design.X)) < design.X.shape[1]:
-            return nothing
-        try:
-            found = fit_again(design, self.fit, start=warm(self.fit))
-        except FAILURES:
-            return nothing
-        return np.asarray(self.model.results_of(found)._results.params)
-
-
-def delete(
-    self: EstimatedGLMM, factor: str | None = None, *, n_jobs: int | None = 1, progress: bool = False
-) -> pd.DataFrame:
-    """Estimates without each level of a grouping factor, or without each row: the model is fitted anew.
-
-    Parameters
-    ----------
-    factor : str, optional
-        Grouping factor; None leaves out row by row.
-    n_jobs : int or None, default 1
-        Workers, by joblib.
-    progress : bool, default False
-        Show a bar on a terminal, if tqdm is installed.
-
-    Returns
-    -------
-    DataFrame
-        One line per level or row: ``params`` without it, and ``cooksd``, the squared distance of the fixed
-        effects from those of the fit in terms of their covariance, divided by their number. NaN, with a
-        warning, where the rest does not identify the model.
-
-    Examples
-    --------
-    >>> import interlace
-    >>> ticks = {"y": [2, 3, 1, 8, 9, 6, 0, 1, 1, 4, 3, 5], "g": list("aaabbbcccddd")}
-    >>> interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson").delete("g").round(2)["cooksd"].tolist()
-    [0.05, 0.63, 0.87, 0.15]
-    """
-    design = self.record.design
-    if factor is not None and factor not in design.factor_names:
-        raise LevelError(
-            f"factor={factor!r} is no grouping factor of the model; those are {design.factor_names!r}"
-        )
-    if factor is None:
-        index, tasks = design.index, [np.array([i]) for i in range(len(design.y))]
-    else:
-        f = design.factor_names.index(factor)
-        codes = design.factors[f].codes
-        index = design.factor_labels[f].levels.rename(factor)
-        tasks = [np.flatnonzero(codes == level) for level in range(design.factors[f].n_levels)]
-    done = run(
-        _Without(self.model, self.record.fit), tasks, n_jobs=n_jobs, progress=progress, label="deletion"
-    )
-    table = pd.DataFrame(np.array(done), index=index, columns=self.model.data.param_names)
-    lost = int(table.isna().any(axis=1).sum())
-    if lost:
-        warnings.warn(
-            f"without {lost} of {len(table)} the model cannot be fitted; their lines are NaN",
-            DeletionWarning,
-            stacklevel=callers_level(),
-        )
-    p = self.k_fe
-    moved = table.to_numpy()[:, :p] - self.fe_params
-    V = self.record.covariance()[:p, :p]
-    return table.assign(cooksd=np.einsum("ij,jk,ik->i", moved, np.linalg.pinv(V), moved) / max(p, 1))

@@ -16,7 +16,7 @@ from interlace.inference import natural_parameters
 from interlace.modelling.results import MixedResults
 from interlace.pls.laplace import LaplaceFit
 
-from . import checks, comparisons, explained, means, profiling, reports, resampling, state, wald
+from . import checks, comparisons, deletion, explained, means, profiling, reports, resampling, state, wald
 from . import predict as predictions
 from . import summary as summaries
 from .record import GeneralisedFit, n_of, npar_of
@@ -168,6 +168,8 @@ class CrossedGLMMResults(MixedResults):
         """Refused: robust covariances are for linear models."""
         raise UndefinedError(NO_ROBUST)
 
+    profile = profiling.profile
+
     def _profile_limits(self, alpha: float, parm: Any, *, n_jobs: int | None) -> pd.DataFrame:
         return profiling.profile_limits(self, alpha, parm, n_jobs=n_jobs)
 
@@ -202,7 +204,8 @@ class CrossedGLMMResults(MixedResults):
     # ---- Other data -----------------------------------------------------------------------------
 
     simulate, refit, bootstrap = resampling.simulate, resampling.refit, resampling.bootstrap
-    delete = resampling.delete
+    delete, influence, leverage = deletion.delete, deletion.influence, deletion.leverage
+    case_deletion = deletion.case_deletion
 
     # ---- Presentation and storage ---------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -40,6 +40,8 @@ class Profile:
         The parameters profiled.
     grids : dict of str to ndarray
         Values in the table, per parameter.
+    describe : callable
+        All the parameters at a point of a walk.
 
     References
     ----------
@@ -60,6 +62,7 @@ class Profile:
     deviance: float
     walks: Mapping[str, Walk]
     grids: Mapping[str, FloatArray]
+    describe: Callable[[Any], FloatArray] = parameters
 
     def __repr__(self) -> str:
         return f"<Profile of {', '.join(self.walks)}: {len(self.table)} points>"
@@ -71,7 +74,7 @@ class Profile:
         for name, walk in self.walks.items():
             for value in self.grids[name]:
                 found = walk.at(value)
-                others = dict(zip(self.estimates.index, parameters(found), strict=True))
+                others = dict(zip(self.estimates.index, self.describe(found), strict=True))
                 row = {
                     "parameter": name,
                     "value": value,
@@ -227,10 +230,10 @@ class _Task:
 
     def __call__(self, position: int) -> tuple[Walk, FloatArray]:
         walk = self.around.walk(position)
-        return walk, _grid(walk) if self.grid else np.array([walk.estimate])
+        return walk, grid_of(walk) if self.grid else np.array([walk.estimate])
 
 
-def _grid(walk: Walk) -> FloatArray:
+def grid_of(walk: Walk) -> FloatArray:
     """Values from one end of the profile to the other; evaluated from the estimate outwards."""
     reach = float(np.sqrt(stats.chi2.ppf(REACH, 1)))
     sides = []

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import optimize
 
 from interlace.arrays import FloatArray
 from interlace.errors import InterlaceError
-from interlace.pls.held.constrained import Conditional
 
 # Part of the distance from the estimate to which a limit is found.
 RELATIVE = 1e-10
@@ -19,9 +18,9 @@ STEPS = 60
 
 
 class Held(Protocol):
-    """A search with one parameter held; see `interlace.pls.held.constrained`."""
+    """A search with one parameter held; see `pls.held.constrained` and `pls.laplace.held`."""
 
-    def minimum(self, value: float, x: FloatArray) -> Conditional:
+    def minimum(self, value: float, x: FloatArray) -> Any:
         """The minimum at a value of the parameter, sought from x."""
 
 
@@ -49,7 +48,11 @@ class Walk:
         Ends of the parameter's range.
     scale : float
         A first guess of a standard error.
-    points : dict of float to Conditional
+    endless : float
+        Direction in which the deviance falls for ever; 0 if in none.
+    relative : float
+        Part of the distance from the estimate to which limits are found.
+    points : dict of float to Conditional or LaplaceConditional
         What was found, by value.
     """
 
@@ -59,13 +62,15 @@ class Walk:
     lower: float
     upper: float
     scale: float
-    points: dict[float, Conditional] = field(default_factory=dict)
+    endless: float = 0.0
+    relative: float = RELATIVE
+    points: dict[float, Any] = field(default_factory=dict)
 
-    def begin(self, x: FloatArray, best: Conditional) -> None:
+    def begin(self, x: FloatArray, best: Any) -> None:
         """Put the estimate among the points, with its coordinates in this search."""
-        self.points[self.estimate] = Conditional(best.deviance, x, best.Lambda, best.sigma, best.beta)
+        self.points[self.estimate] = replace(best, x=x)
 
-    def at(self, value: float) -> Conditional:
+    def at(self, value: float) -> Any:
         """The minimum with the parameter at a value."""
         value = float(value)
         if value not in self.points:
@@ -83,15 +88,15 @@ class Walk:
             lost = np.inf
         return float(np.copysign(np.sqrt(max(lost, 0.0)), value - self.estimate))
 
-    def crossing(self, target: float, relative: float = RELATIVE) -> tuple[float, bool]:
+    def crossing(self, target: float, relative: float | None = None) -> tuple[float, bool]:
         """Where zeta takes a value.
 
         Parameters
         ----------
         target : float
             Negative below the estimate.
-        relative : float
-            Error allowed, as a part of the distance from the estimate.
+        relative : float, optional
+            Error allowed, in place of ``self.relative``.
 
         Returns
         -------
@@ -100,6 +105,8 @@ class Walk:
         at_bound : bool
             Whether it is the end of the parameter's range, where zeta is still nearer to 0.
         """
+        if target * self.endless > 0.0:
+            return float(np.copysign(np.inf, target)), True
         bound = self.lower if target < 0 else self.upper
         inside = self.estimate
         if inside == bound:
@@ -111,7 +118,7 @@ class Walk:
                 outside = bound
             reached = self.zeta(outside)
             if abs(reached) >= abs(target):
-                return self._root(inside, outside, target, relative), False
+                return self._root(inside, outside, target, relative or self.relative), False
             if outside == bound:
                 return bound, True
             # Straight on from the estimate, and a little further: the next step should bracket.

@@ -17,7 +17,8 @@ import numpy as np
 from scipy import linalg
 
 from interlace.arrays import FloatArray
-from interlace.pls.search.criterion import ProfiledCriterion
+from interlace.pls.matrices.relcov import RelativeCovariance
+from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 from interlace.pls.search.descent import Point, descend
 from interlace.pls.search.start import moment_start
 
@@ -28,13 +29,13 @@ OFF_THE_EDGE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Reordered:
-    """A term's columns in another order: the gauge, and what the search needs of the basis.
+class Order:
+    """A term's columns in another order: the gauge, and what a search needs of the basis.
 
     Attributes
     ----------
-    criterion : ProfiledCriterion
-        The deviance.
+    relcov : RelativeCovariance
+        Of the criterion.
     term : int
         Position of the term.
     gauge : sequence of ndarray of shape (K, K)
@@ -45,7 +46,7 @@ class Reordered:
         Position in phi of the term's first parameter.
     """
 
-    criterion: ProfiledCriterion
+    relcov: RelativeCovariance
     term: int
     gauge: Sequence[FloatArray]
     R: FloatArray
@@ -53,18 +54,57 @@ class Reordered:
 
     def start(self, phi: FloatArray) -> FloatArray:
         """Basis parameters in the gauge, from those without."""
-        relcov = self.criterion.relcov
-        Lambda = [U.T @ block for U, block in zip(self.gauge, relcov.Lambda(phi), strict=True)]
-        return relcov.triangle(Lambda)
+        Lambda = [U.T @ block for U, block in zip(self.gauge, self.relcov.Lambda(phi), strict=True)]
+        return self.relcov.triangle(Lambda)
+
+    @property
+    def held_by_correlation(self) -> list[int]:
+        """Positions in phi of what a correlation of the first two columns ties, with their scales."""
+        return [self.first, self.first + 1, self.first + self.relcov.term_k[self.term]]
+
+    def by_scales(self, rho: float) -> FloatArray:
+        """Derivatives of phi by the scales of the first two columns, their correlation held, (m, 2)."""
+        tied = self.held_by_correlation
+        columns = np.zeros((self.relcov.m, 2))
+        columns[tied[:2], 0] = self.R[:2, 0]
+        columns[tied[1], 1] = self.R[1, 1] * rho
+        columns[tied[2], 1] = self.R[1, 1] * np.sqrt(max(0.0, 1.0 - rho**2))
+        # The rows below stay free: their raw entries take up whatever these two columns put there.
+        return columns
+
+    def scales(self, inside: FloatArray) -> FloatArray:
+        """Standard deviations of the first two columns, from basis parameters in the gauge."""
+        diagonal, below, beside = self.held_by_correlation
+        block = np.array([[inside[diagonal], 0.0], [inside[below], inside[beside]]])
+        raw = np.linalg.inv(self.R[:2, :2]) @ block
+        return np.array([raw[0, 0], np.hypot(raw[1, 0], raw[1, 1])])
+
+
+@dataclass(frozen=True, eq=False)
+class Reordered(Order):
+    """An order of columns, with the deviance of a linear model.
+
+    Attributes
+    ----------
+    criterion : ProfiledCriterion
+        The deviance.
+    """
+
+    criterion: ProfiledCriterion
 
 
 def reordered(criterion: ProfiledCriterion, term: int, first: Sequence[int]) -> Reordered:
+    """Put some columns of a term first, with the deviance; see `ordered`."""
+    return Reordered(**vars(ordered(criterion.relcov, term, first)), criterion=criterion)
+
+
+def ordered(relcov: RelativeCovariance, term: int, first: Sequence[int]) -> Order:
     """Put some columns of a term first.
 
     Parameters
     ----------
-    criterion : ProfiledCriterion
-        The deviance.
+    relcov : RelativeCovariance
+        Of the criterion.
     term : int
         Position of the term.
     first : sequence of int
@@ -72,9 +112,8 @@ def reordered(criterion: ProfiledCriterion, term: int, first: Sequence[int]) -> 
 
     Returns
     -------
-    Reordered
+    Order
     """
-    relcov = criterion.relcov
     k = relcov.term_k[term]
     order = [*first, *(a for a in range(k) if a not in first)]
     inverse = relcov.term_inverses[term]
@@ -85,8 +124,8 @@ def reordered(criterion: ProfiledCriterion, term: int, first: Sequence[int]) -> 
     signs = np.where(np.diagonal(lower) < 0, -1.0, 1.0)
     blocks = [np.eye(size) for size in relcov.term_k]
     blocks[term] = U * signs
-    return Reordered(
-        criterion=criterion,
+    return Order(
+        relcov=relcov,
         term=term,
         gauge=relcov.of_factors(blocks),
         R=lower * signs[:, None],
@@ -129,14 +168,8 @@ class FixedCorrelation:
 
     def start(self, phi: FloatArray) -> FloatArray:
         """Coordinates of a point given by its basis parameters."""
-        order = self.order
-        inside = order.start(phi)
-        k = order.criterion.relcov.term_k[order.term]
-        f = order.first
-        block = np.array([[inside[f], 0.0], [inside[f + 1], inside[f + k]]])
-        raw = np.linalg.inv(order.R[:2, :2]) @ block
-        scales = [raw[0, 0], np.hypot(raw[1, 0], raw[1, 1])]
-        return np.append(scales, np.delete(inside, [f, f + 1, f + k]))
+        inside = self.order.start(phi)
+        return np.append(self.order.scales(inside), np.delete(inside, self.order.held_by_correlation))
 
     def minimum(self, value: float, x: FloatArray) -> Conditional:
         """The minimum with ``rho = value``, sought from x."""
@@ -153,7 +186,7 @@ class FixedCorrelation:
         return _of_point(criterion, found, sigma)
 
     @cached_property
-    def _edge(self) -> Point:
+    def _edge(self) -> Point[Decomposition]:
         """The minimum where one of the two scales is zero: whatever rho is."""
         criterion = self.order.criterion
         x = self.start(moment_start(criterion.cp, criterion.relcov, reml=criterion.reml))
@@ -161,9 +194,9 @@ class FixedCorrelation:
         edges = [self._search(0.0, start, (kept,)) for start, kept in zip(lost, (1, 0), strict=True)]
         return min(edges, key=lambda point: point.objective)
 
-    def _search(self, value: float, x: FloatArray, free: tuple[int, ...]) -> Point:
+    def _search(self, value: float, x: FloatArray, free: tuple[int, ...]) -> Point[Decomposition]:
         """The nearest minimum over the free ones of the two scales and over all else."""
-        columns, scales = self._columns(value)[:, free], list(free)
+        columns, scales = self.order.by_scales(value)[:, free], list(free)
         metric = np.asarray(np.linalg.qr(columns, mode="r"), dtype=float)
         held = _HeldCorrelation(self.order, np.asarray(np.linalg.solve(metric.T, columns.T)).T)
         found = descend(held, np.append(metric @ x[scales], x[2:]))
@@ -171,19 +204,8 @@ class FixedCorrelation:
         outer[scales] = np.linalg.solve(metric, found.x[: len(scales)])
         return replace(found, x=outer)
 
-    def _columns(self, rho: float) -> FloatArray:
-        """Derivatives of phi by the two scales, (m, 2)."""
-        order, m = self.order, self.order.criterion.relcov.m
-        k = order.criterion.relcov.term_k[order.term]
-        f, columns = order.first, np.zeros((m, 2))
-        columns[f : f + 2, 0] = order.R[:2, 0]
-        columns[f + 1, 1] = order.R[1, 1] * rho
-        columns[f + k, 1] = order.R[1, 1] * np.sqrt(max(0.0, 1.0 - rho**2))
-        # The rows below stay free: their raw entries take up whatever these two columns put there.
-        return columns
 
-
-def _one_sign(point: Point, rho: float) -> bool:
+def _one_sign(point: Point[Decomposition], rho: float) -> bool:
     """Whether the scales are standard deviations; if their signs differ the correlation is ``-rho``."""
     return bool(rho == 0.0 or point.x[0] * point.x[1] > 0.0)
 
@@ -196,23 +218,20 @@ class _HeldCorrelation:
     columns: FloatArray
 
     def _map(self) -> FloatArray:
-        m, k = len(self.columns), self.order.criterion.relcov.term_k[self.order.term]
-        f = self.order.first
-        others = np.delete(np.eye(m), [f, f + 1, f + k], axis=1)
+        others = np.delete(np.eye(len(self.columns)), self.order.held_by_correlation, axis=1)
         return np.hstack([self.columns, others])
 
-    def evaluate(self, x: FloatArray) -> Point:
+    def evaluate(self, x: FloatArray) -> Point[Decomposition]:
         return Point(x, self.order.criterion.decompose(self._map() @ x, self.order.gauge))
 
-    def differentiate(self, point: Point) -> tuple[FloatArray, FloatArray]:
+    def differentiate(self, point: Point[Decomposition]) -> tuple[FloatArray, FloatArray]:
         now, J = self.order.criterion.derivatives(point.at), self._map()
         return J.T @ now.gradient, J.T @ now.hessian @ J
 
     def without(self, j: int, x: FloatArray) -> FloatArray:
         """x without the column of Lambda that parameter j lies in."""
         relcov, tied = self.order.criterion.relcov, self.columns.shape[1]
-        f, k = self.order.first, relcov.term_k[self.order.term]
-        others = np.delete(np.arange(relcov.m), [f, f + 1, f + k])
+        others = np.delete(np.arange(relcov.m), self.order.held_by_correlation)
         same = relcov.same_column[others[j - tied]][others] if j >= tied else np.zeros(len(others), bool)
         return np.append(x[:tied], np.where(same, 0.0, x[tied:]))
 
@@ -224,12 +243,12 @@ class _HeldSD:
     order: Reordered
     held: float
 
-    def evaluate(self, x: FloatArray) -> Point:
+    def evaluate(self, x: FloatArray) -> Point[Decomposition]:
         s = float(np.exp(x[-1]))
         phi = np.insert(x[:-1], self.order.first, self.held / s)
         return Point(x, AtSigma(self.order.criterion, s).decompose(phi, self.order.gauge))
 
-    def differentiate(self, point: Point) -> tuple[FloatArray, FloatArray]:
+    def differentiate(self, point: Point[Decomposition]) -> tuple[FloatArray, FloatArray]:
         """Gradient and Hessian in (the other phi, tau), tau = log s and d phi_0 / d tau = -phi_0."""
         s, f, n = float(np.exp(point.x[-1])), self.order.first, self.order.criterion.cp.n
         now = AtSigma(self.order.criterion, s).derivatives(point.at)
@@ -256,5 +275,5 @@ class _HeldSD:
         return np.append(np.where(same, 0.0, x[:-1]), x[-1])
 
 
-def _of_point(criterion: ProfiledCriterion, found: Point, sigma: float) -> Conditional:
+def _of_point(criterion: ProfiledCriterion, found: Point[Decomposition], sigma: float) -> Conditional:
     return conditional(criterion, found.at, found.x, sigma, found.at.gamma)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol
 
 import numpy as np
 
 from interlace.arrays import FloatArray
 
-from .criterion import Decomposition
-from .newton import TrustRegion, quadratic
+from .newton import At, TrustRegion, quadratic
 from .secants import learned
 
 # Deviance still to gain at which a search ends: a limit then moves by less than 1e-8 of its SE.
@@ -34,11 +33,11 @@ LOWER = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class Point(Generic[At]):
     """An evaluation of a constrained deviance."""
 
     x: FloatArray
-    at: Decomposition
+    at: At
 
     @property
     def objective(self) -> float:
@@ -46,40 +45,45 @@ class Point:
         return self.at.objective
 
 
-class Constrained(Protocol):
+class Constrained(Protocol[At]):
     """A deviance as a function of its free parameters x."""
 
-    def evaluate(self, x: FloatArray) -> Point:
+    def evaluate(self, x: FloatArray) -> Point[At]:
         """The deviance at x; the factorization then stands there."""
 
-    def differentiate(self, point: Point) -> tuple[FloatArray, FloatArray]:
+    def differentiate(self, point: Point[At]) -> tuple[FloatArray, FloatArray]:
         """Gradient and (nearly) Hessian at the point evaluated last."""
 
     def without(self, j: int, x: FloatArray) -> FloatArray:
         """x without the column of Lambda that parameter j lies in; x itself if it is tied."""
 
 
-def descend(held: Constrained, x: FloatArray) -> Point:
-    """The minimum, from x; saddles and local minima at a lost column of Lambda are left."""
-    point = _newton(held, held.evaluate(x))
+def descend(
+    held: Constrained[At], x: FloatArray, *, tolerance: float = TOLERANCE, noise: float = RELATIVE_NOISE
+) -> Point[At]:
+    """The minimum, from x; saddles and local minima at a lost column of Lambda are left.
+
+    It ends where less than ``tolerance`` is promised; the deviance has a relative error of ``noise``.
+    """
+    point = _newton(held, held.evaluate(x), tolerance, noise)
     for _ in range(len(x) + 1):
         lower = _beyond_saddle(held, point) or _without_column(held, point)
         if lower is None:
             break
-        point = _newton(held, lower)
+        point = _newton(held, lower, tolerance, noise)
     return point
 
 
-def _newton(held: Constrained, point: Point) -> Point:
+def _newton(held: Constrained[At], point: Point[At], tolerance: float, relative_noise: float) -> Point[At]:
     """Newton steps in a trust region; the Hessian's missing part is learned from gradients."""
     point = held.evaluate(point.x)
     g, H = held.differentiate(point)
     secant, region = np.zeros_like(H), TrustRegion()
     for _ in range(MAXITER):
         model = quadratic(g, H + secant)
-        if model.expected_decrease < TOLERANCE:
+        if model.expected_decrease < tolerance:
             break
-        noise = RELATIVE_NOISE * max(1.0, abs(point.objective))
+        noise = relative_noise * max(1.0, abs(point.objective))
         found = region.step(model, _displaced(held, point.x), objective=point.objective, noise=noise)
         if found is None:
             break
@@ -89,12 +93,12 @@ def _newton(held: Constrained, point: Point) -> Point:
     return held.evaluate(point.x)
 
 
-def _displaced(held: Constrained, x: FloatArray) -> Callable[[FloatArray], Point]:
+def _displaced(held: Constrained[At], x: FloatArray) -> Callable[[FloatArray], Point[At]]:
     """The deviance at a change of x."""
     return lambda change: held.evaluate(x + change)
 
 
-def _beyond_saddle(held: Constrained, point: Point) -> Point | None:
+def _beyond_saddle(held: Constrained[At], point: Point[At]) -> Point[At] | None:
     """A lower point along the Hessian's most negative direction, where there is one."""
     point = held.evaluate(point.x)
     values, vectors = np.linalg.eigh(held.differentiate(point)[1])
@@ -107,7 +111,7 @@ def _beyond_saddle(held: Constrained, point: Point) -> Point | None:
     return None
 
 
-def _without_column(held: Constrained, point: Point) -> Point | None:
+def _without_column(held: Constrained[At], point: Point[At]) -> Point[At] | None:
     """A lower point without one of the columns of Lambda, where there is one."""
     point = held.evaluate(point.x)
     hessian = held.differentiate(point)[1]

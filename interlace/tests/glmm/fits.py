@@ -14,6 +14,7 @@ import interlace
 
 BANK = Path(__file__).parents[1] / "reference" / "glmm"
 MODELS: dict[str, Any] = json.loads((BANK / "models.json").read_text(encoding="utf-8"))
+STATISTICS: dict[str, Any] = json.loads((BANK / "statistics.json").read_text(encoding="utf-8"))
 FORMULAS = {
     "cbpp": "cbind(incidence, size - incidence) ~ period + (1 | herd)",
     "grouse": "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | INDEX) + (1 | LOCATION)",

@@ -294,8 +294,8 @@ def test_laplace_is_checked_where_quadrature_is_to_be_had():
         (lambda f: f.cov_params(kind="sandwich"), ValueError, "kind='sandwich' is not offered"),
         (lambda f: f.cov_params(scale=2.0), ValueError, "scale= is not a divisor"),
         (lambda f: f.conf_int(method="boot"), ValueError, "is not offered"),
-        (lambda f: f.conf_int(method="profile", parm="herd Var"), ValueError, "for fixed effects.*bootstrap"),
-        (lambda f: interlace.leverage(f), TypeError, "for linear models, and CrossedGLMMResults is"),
+        (lambda f: f.conf_int(method="profile", parm="herd Cov"), KeyError, "not a parameter of the model"),
+        (lambda f: interlace.hlm_resid(f), TypeError, "for linear models, and CrossedGLMMResults is"),
     ],
 )
 def test_refusals_give_the_reason(call, error, complaint):

@@ -8,7 +8,7 @@ import pytest
 from scipy import special, stats
 
 import interlace
-from interlace.errors import InferenceError, LevelError, UndefinedError
+from interlace.errors import InferenceError, UndefinedError
 
 from .fits import FORMULAS, bank_fit, cbpp, fitted, table
 
@@ -136,19 +136,6 @@ def test_refit_to_the_same_response_is_the_fit():
     np.testing.assert_allclose(again.params, fit.params, rtol=1e-5)
     with pytest.raises(ValueError, match="more successes than trials"):
         fit.refit(table("cbpp")["size"] + 1)
-
-
-def test_deletion_is_a_fit_without_the_rows():
-    fit, d = cbpp(), table("cbpp")
-    found = fit.delete("herd")
-    without = fitted(FORMULAS["cbpp"], d[d["herd"] != 8], family="binomial")
-    np.testing.assert_allclose(found.loc[8, list(fit.params.index)].astype(float), without.params, rtol=1e-4)
-    moved = without.fe_params - fit.fe_params
-    cook = moved @ np.linalg.solve(fit.cov_params().iloc[:4, :4], moved) / 4
-    assert found.loc[8, "cooksd"] == pytest.approx(cook, rel=1e-3)
-    assert len(found) == 15
-    with pytest.raises(LevelError, match="no grouping factor"):
-        fit.delete("cow")
 
 
 def overdispersed(seed, extra):
