@@ -10,7 +10,7 @@ from threading import local
 from typing import Any, Literal, Protocol, Self, TypeVar
 
 from interlace import pls
-from interlace.arrays import FloatArray
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.polish import polished
@@ -123,7 +123,11 @@ class Fitted(Remembering):
         return self.in_thread("criterion", self._set_up if made is None else made.here)
 
     def _set_up(self) -> ProfiledCriterion:
-        return pls.profiled_criterion(*self.design.arrays, **self.design.weighting, reml=self.fit.reml)
+        sampled = self.fit.monte_carlo
+        solver: Any = {} if sampled is None else {"solver": "iterative", **sampled.drawing}
+        return pls.profiled_criterion(
+            *self.design.arrays, **self.design.weighting, reml=self.fit.reml, **solver
+        )
 
     @property
     def complete(self) -> PLSFit:
@@ -143,12 +147,18 @@ class Fitted(Remembering):
         return self.once("conditional covariances", self._conditional_covariances)
 
     def _conditional_covariances(self) -> tuple[FloatArray, ...]:
-        labels, fit = self.design.schema.term_labels, self.complete
-        # The numerical room sorts the factors by size; where it put a factor is known from the factor's
-        # terms.
-        place = {t.factor: f for t, f in zip(labels, fit.criterion.relcov.term_factor, strict=True)}
-        covariances = fit.condvar_factor()
-        return tuple(covariances[place[f]] for f in range(len(self.design.factor_names)))
+        covariances = self.complete.condvar_factor()
+        return tuple(covariances[self._internal(f)] for f in range(len(self.design.factor_names)))
+
+    def conditional_covariances_of(self, f: int, levels: IntArray) -> FloatArray:
+        """Of some levels of factor f, by their positions, (len(levels), K, K)."""
+        return self.complete.condvar_of(self._internal(f), levels)
+
+    def _internal(self, f: int) -> int:
+        """Where the numerical room, which sorts factors by size, put a factor: known from the terms."""
+        labels, relcov = self.design.schema.term_labels, self.complete.criterion.relcov
+        place = {t.factor: i for t, i in zip(labels, relcov.term_factor, strict=True)}
+        return place[f]
 
     def without_criterion(self) -> Fitted:
         """The record to store: the criterion holds a factor that lives in C, and arrays with a row each."""

@@ -15,10 +15,13 @@ from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design, TermLabels
 from interlace.errors import InferenceError
-from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm
+from interlace.pls import GroupingFactor, PLSFit, RandomTerm
 
 from .fixed_terms import coded_matrix, fixed_terms, rows_of_fit
 
+# How far Monte-Carlo error may move a p-value, by two standard deviations on either side; below the least p
+# it does not matter how far.
+TWICE, MOST_MOVED, LEAST_P = 2.0, 0.01, 0.001
 LIKELIHOOD_COLUMNS = ["npar", "loglik", "aic", "bic", "deviance", "chisq", "df", "p_value"]
 
 
@@ -29,11 +32,13 @@ class Maximum:
     deviance: float
     npar: int
     n: int
+    error: float = 0.0  # standard deviation of the deviance over probes, where it was sampled
 
     @classmethod
     def of(cls, fit: PLSFit) -> Maximum:
         """That of a fit; the residual variance counts as a parameter."""
-        return cls(fit.objective, fit.p + len(fit.theta) + 1, fit.n)
+        error = 0.0 if fit.monte_carlo is None else fit.monte_carlo.objective
+        return cls(fit.objective, fit.p + len(fit.theta) + 1, fit.n, error)
 
 
 def as_ml(fit: PLSFit) -> PLSFit:
@@ -51,8 +56,7 @@ def as_ml(fit: PLSFit) -> PLSFit:
     """
     if not fit.reml:
         return fit
-    c = fit.criterion
-    criterion = ProfiledCriterion(c.cp, c.relcov, c.factorization, c.basis, reml=False)
+    criterion = fit.criterion.variant(reml=False)
     return pls.fit_criterion(criterion, start=None if fit.is_singular else fit.theta)
 
 
@@ -133,7 +137,21 @@ def deletion_table(names: Sequence[str], full: Maximum, reduced: Sequence[Maximu
 
 def _test(small: Maximum, large: Maximum) -> tuple[float, float, float]:
     chisq, df = max(small.deviance - large.deviance, 0.0), large.npar - small.npar
+    _refuse_what_sampling_hides(chisq, df, float(np.hypot(small.error, large.error)))
     return chisq, float(df), float(stats.chi2.sf(chisq, df)) if df > 0 else np.nan
+
+
+def _refuse_what_sampling_hides(chisq: float, df: int, error: float) -> None:
+    """Raise where the p-value would depend on the probes of the iterative solver."""
+    if error == 0.0 or df <= 0:
+        return
+    low, high = (float(stats.chi2.sf(max(chisq + z * error, 0.0), df)) for z in (TWICE, -TWICE))
+    if high - low > MOST_MOVED and high > LEAST_P:
+        raise InferenceError(
+            f"the iterative solver samples the likelihood: chi-squared is {chisq:.3f} with a Monte-Carlo "
+            f"error of {error:.2g}, and p lies between {low:.3g} and {high:.3g}. Fit with more probes "
+            '(probes=...), or with solver="cholmod" or "blocked"; or test fixed effects by anova(result)'
+        )
 
 
 def _table(

@@ -17,6 +17,7 @@ from interlace.formula.elsewhere import RESULTS, refuse_attribute
 from interlace.formula.variables import one_frame_deeper
 from interlace.inference import approximation_of, contrasts, effects, natural_parameters, wald
 from interlace.inference.robust import get_robustcov_results
+from interlace.inference.sampling_error import mc_error
 from interlace.modelling.results import MixedResults
 from interlace.pls import PLSFit
 from interlace.pls.rows.other_responses import Responses
@@ -167,6 +168,7 @@ class CrossedLMMResults(MixedResults):
     bse = cached_property(wald.bse)
     bse_fe = cached_property(wald.bse_fe)
     bse_re = cached_property(wald.bse_re)
+    mc_error = cached_property(mc_error)
     tvalues = cached_property(wald.tvalues)
     use_t = property(wald.use_t)
     pvalues = cached_property(wald.pvalues)
@@ -290,7 +292,8 @@ class CrossedLMMResults(MixedResults):
     def _settle(self) -> None:
         super()._settle()
         wald.covariance_of(self)
-        ranef.conditional_covariances(self)
+        if self.pls_fit.monte_carlo is None:  # else each of them is a solve
+            ranef.conditional_covariances(self)
         approximation_of(self)
 
     def __getstate__(self) -> dict[str, Any]:

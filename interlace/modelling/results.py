@@ -238,6 +238,7 @@ class MixedResults(LikelihoodModelResults):
     random_effects_cov = cached_property(ranef.random_effects_cov)
     random_effects_se = cached_property(ranef.random_effects_se)
     random_effects_by_group = ranef.random_effects_by_group
+    random_effects_of = ranef.random_effects_of
     varcov = cached_property(ranef.varcov)
     vcomp = cached_property(ranef.vcomp)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from interlace.arrays import FloatArray
+from interlace.arrays import FloatArray, IntArray
 from interlace.errors import OptimizationError
+from interlace.pls.factor.iterative import PROBES, IterativeFactorization
 from interlace.pls.factor.solvers import Solver, choose
 from interlace.pls.matrices.basis import FixedBasis, fixed_basis, term_basis
 from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
@@ -22,13 +23,19 @@ from interlace.pls.search.certificate import Certificate, certify
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 from interlace.pls.search.information import (
     EntryInformation,
+    average_hessian_varpar,
     entries_by_theta,
     entry_information,
+    fixed_effects_information,
     hessian_varpar,
     vcov_beta_gradient,
 )
 from interlace.pls.search.optimize import Iteration, Optimum, minimize
+from interlace.pls.search.sampled import MonteCarlo, SampledCriterion, minimize_sampled
 from interlace.pls.search.start import moment_start
+
+# Columns of Z that are solved for together where not all are wanted.
+SOLVED_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +75,8 @@ class PLSFit:
         What was checked at its end.
     criterion : ProfiledCriterion
         The criterion that was minimised.
+    monte_carlo : MonteCarlo, optional
+        The error that comes of sampling; None where nothing was sampled.
     """
 
     reml: bool
@@ -89,6 +98,7 @@ class PLSFit:
     optimum: Optimum[Decomposition]
     certificate: Certificate
     criterion: ProfiledCriterion
+    monte_carlo: MonteCarlo | None = None
 
     def __post_init__(self) -> None:
         for array in (self.theta, self.beta, self.vcov_beta, *self.Lambda, *self.b, *self.singular):
@@ -125,6 +135,20 @@ class PLSFit:
         """
         return self._conditional
 
+    def condvar_of(self, f: int, levels: IntArray) -> FloatArray:
+        """Conditional covariances of some levels of the *internal* factor f, (len(levels), K, K)."""
+        relcov, factorization = self.criterion.relcov, self.criterion.factorization
+        self.criterion.decompose(self.optimum.phi)
+        K, at_once = relcov.layout.K[f], max(1, SOLVED_TOGETHER // relcov.layout.K[f])
+        blocks = []
+        for start in range(0, len(levels), at_once):
+            own, order = np.unique(levels[start : start + at_once], return_inverse=True)
+            columns = relcov.layout.starts[f] + (own[:, None] * K + np.arange(K)).ravel()
+            T = factorization.conditional_among(columns).reshape(len(own), K, len(own), K)
+            blocks.append(T[np.arange(len(own)), :, np.arange(len(own))][order])
+        R = _factor_bases(relcov)[f]
+        return np.asarray(self.sigma2 * R @ np.concatenate(blocks) @ R.T)
+
     def condvar(self) -> tuple[FloatArray, ...]:
         """Conditional covariance of each level's random effects, (n_levels, k, k) per term."""
         relcov = self.criterion.relcov
@@ -151,14 +175,21 @@ class PLSFit:
     def hessian_varpar(self) -> FloatArray:
         """Exact Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
 
-        Not profiled over sigma.
+        Not profiled over sigma. By average information where there is no factor.
         """
-        return self._second_order[1].copy()
+        if self.monte_carlo is None:
+            return self._second_order[1].copy()
+        at = self.criterion.decompose(self.optimum.phi)
+        return average_hessian_varpar(self.criterion, at, self.criterion.derivatives(at))
 
     def vcov_beta_gradient(self) -> FloatArray:
         """Derivatives of the covariance of beta by (theta, sigma), shape (m + 1, p, p)."""
         by_theta = entries_by_theta(self.criterion.relcov, self.optimum.phi)
-        return vcov_beta_gradient(self.entries, by_theta, float(np.sqrt(self.sigma2)))
+        sigma = float(np.sqrt(self.sigma2))
+        if self.monte_carlo is None:
+            return vcov_beta_gradient(self.entries, by_theta, sigma)
+        at = self.criterion.decompose(self.optimum.phi)
+        return vcov_beta_gradient(fixed_effects_information(self.criterion, at), by_theta, sigma)
 
 
 def profiled_criterion(
@@ -171,6 +202,8 @@ def profiled_criterion(
     offset: FloatArray | None = None,
     reml: bool = True,
     solver: Solver = "auto",
+    probes: int = PROBES,
+    seed: int = 0,
 ) -> ProfiledCriterion:
     """Set up the criterion of a linear mixed model.
 
@@ -190,8 +223,10 @@ def profiled_criterion(
         Known part of the response.
     reml : bool
         REML criterion or deviance.
-    solver : {"auto", "cholmod", "blocked"}
-        Factorization.
+    solver : {"auto", "cholmod", "blocked", "iterative"}
+        Factorization, or the way without one.
+    probes, seed : int
+        Random probes of the iterative solver, and what they are drawn from.
 
     Returns
     -------
@@ -225,7 +260,10 @@ def profiled_criterion(
     log_weights = 0.0 if weights is None else float(np.log(weights).sum())
     columns = _factor_columns(terms, bases, len(factors), sqrt_weights)
     cp = cross_products(factors, columns, Qy, relcov.layout, log_weights)
-    return ProfiledCriterion(cp, relcov, choose(cp, relcov.layout, factors, solver), basis, reml=reml)
+    factorization = choose(cp, relcov.layout, factors, solver)
+    if isinstance(factorization, IterativeFactorization):
+        return SampledCriterion(cp, relcov, factorization.with_probes(probes, seed), basis, reml=reml)
+    return ProfiledCriterion(cp, relcov, factorization, basis, reml=reml)
 
 
 def _width(terms: Sequence[RandomTerm], f: int) -> int:
@@ -259,12 +297,14 @@ def fit(
     solver: Solver = "auto",
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
+    probes: int = PROBES,
+    seed: int = 0,
 ) -> PLSFit:
     """Fit a linear mixed model by REML or ML.
 
     Parameters
     ----------
-    factors, terms, X, y, weights, offset, reml, solver
+    factors, terms, X, y, weights, offset, reml, solver, probes, seed
         As in `profiled_criterion`.
     start : ndarray of shape (m,), optional
         Starting theta. By default from second moments, see `start.moment_start`.
@@ -300,7 +340,16 @@ def fit(
     columns = [factor.n_levels * _width(terms, f) for f, factor in enumerate(factors)]
     with suitable_threads(sum(columns) - max(columns)):
         criterion = profiled_criterion(
-            factors, terms, X, y, weights=weights, offset=offset, reml=reml, solver=solver
+            factors,
+            terms,
+            X,
+            y,
+            weights=weights,
+            offset=offset,
+            reml=reml,
+            solver=solver,
+            probes=probes,
+            seed=seed,
         )
         return _fitted(criterion, start, maxiter, callback)
 
@@ -337,8 +386,11 @@ def _fitted(
     maxiter: int,
     callback: Callable[[Iteration], None] | None,
 ) -> PLSFit:
-    optimum = minimize(criterion, _start(criterion, start), maxiter=maxiter, callback=callback)
-    return snapshot(criterion, optimum)
+    begin = _start(criterion, start)
+    if isinstance(criterion, SampledCriterion):
+        found = minimize_sampled(criterion, begin, maxiter=maxiter, callback=callback)
+        return replace(snapshot(found.criterion, found.optimum), **found.verdict())
+    return snapshot(criterion, minimize(criterion, begin, maxiter=maxiter, callback=callback))
 
 
 def _start(

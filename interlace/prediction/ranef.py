@@ -227,6 +227,58 @@ def random_effects_se(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFram
     }
 
 
+def random_effects_of(self: EstimatedModel, factor: str, levels: Sequence[Any]) -> pd.DataFrame:
+    """Conditional modes and standard deviations of some levels, by any solver: one solve for each effect.
+
+    Parameters
+    ----------
+    factor : str
+        Name of the grouping factor.
+    levels : sequence
+        Levels, as the data write them.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by level; columns ``effect``, ``mode`` and ``sd``, one row per effect of each level.
+
+    Raises
+    ------
+    KeyError
+        For a factor or a level that the fit has not seen.
+
+    Examples
+    --------
+    >>> import interlace
+    >>> fit = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", interlace.datasets.load_penicillin())
+    >>> fit.random_effects_of("sample", ["A", "F"]).round(3)
+                 effect   mode     sd
+    sample
+    A       (Intercept)  2.171  0.117
+    F       (Intercept) -3.121  0.117
+    """
+    design = self.record.design
+    if factor not in design.factor_names:
+        raise KeyError(f"{factor!r} is no grouping factor of this model; it has {design.factor_names!r}")
+    f = design.factor_names.index(factor)
+    known = design.factor_labels[f].levels
+    places = known.get_indexer(pd.Index(levels))
+    if (places < 0).any():
+        unknown = [level for level, place in zip(levels, places, strict=True) if place < 0]
+        raise KeyError(f"{factor} has no level {unknown[0]!r} among those of the fit")
+    covariances = self.record.conditional_covariances_of(f, places)
+    modes = np.hstack(of_factor(design, f, self.record.fit.b))[places]
+    columns = factor_columns(design, f)
+    return pd.DataFrame(
+        {
+            "effect": np.tile(columns, len(places)),
+            "mode": modes.ravel(),
+            "sd": np.sqrt(np.einsum("lkk->lk", covariances)).ravel(),
+        },
+        index=pd.Index(np.repeat(known[places], len(columns)), name=factor),
+    )
+
+
 def conditional_covariances(results: EstimatedModel) -> tuple[FloatArray, ...]:
     """Conditional covariances per grouping factor, in the design's order of factors; computed once.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from interlace import pls
 from interlace.arrays import FloatArray
+from interlace.errors import InferenceError
 from interlace.inference.parameters import parameter_values, sds_and_correlations
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.held.constrained import Conditional, as_ml, held_parameters
@@ -94,6 +95,11 @@ def likelihoods(fit: PLSFit, criterion: ProfiledCriterion) -> Likelihoods:
     -------
     Likelihoods
     """
+    if fit.monte_carlo is not None:
+        raise InferenceError(
+            "profiles need the likelihood to more digits than the iterative solver samples. Use Wald or "
+            'bootstrap intervals, or fit with solver="cholmod" or "blocked" where memory permits'
+        )
     start = None if fit.is_singular else fit.theta
     ml = pls.fit_criterion(as_ml(criterion), start=start)
     kinds: list[str] = []
@@ -111,6 +117,4 @@ def parameters(found: Conditional) -> FloatArray:
 
 def _own(criterion: ProfiledCriterion) -> ProfiledCriterion:
     """A copy with a factorization of its own, for work in parallel."""
-    return ProfiledCriterion(
-        criterion.cp, criterion.relcov, deepcopy(criterion.factorization), criterion.basis, reml=False
-    )
+    return criterion.variant(factorization=deepcopy(criterion.factorization), reml=False)

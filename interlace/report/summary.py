@@ -11,6 +11,7 @@ from statsmodels.iolib.summary2 import Summary
 
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.inference import correlations, lower_triangle
+from interlace.inference.sampling_error import sampling_note
 
 TITLES = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 TITLE = "Mixed Linear Model Regression Results"
@@ -290,7 +291,8 @@ def correlation_table(results: EstimatedModel) -> pd.DataFrame:
 
 
 def _notes(results: EstimatedModel, ddf: Ddf) -> list[str]:
-    return [*([] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]), *common_notes(results)]
+    notes = [] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]
+    return [*notes, *common_notes(results), *sampling_note(results)]
 
 
 def common_notes(results: EstimatedModel, *more: str) -> list[str]:

@@ -167,8 +167,7 @@ def _of_estimates(found: Sequence[Estimates | Exception], responses: Responses) 
 def _with_own_factorization(responses: Responses) -> Responses:
     """A copy whose criterion may move while another thread works on the original."""
     old = responses.criterion
-    own = pls.ProfiledCriterion(old.cp, old.relcov, deepcopy(old.factorization), old.basis, reml=old.reml)
-    return replace(responses, criterion=own)
+    return replace(responses, criterion=old.variant(factorization=deepcopy(old.factorization)))
 
 
 def _fit_design(design: Design, fit: PLSFit) -> PLSFit:

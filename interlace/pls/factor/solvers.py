@@ -18,10 +18,11 @@ from interlace.pls.matrices.terms import GroupingFactor
 from . import cholmod
 from .blocked import BlockedFactorization
 from .factorization import Factorization
+from .iterative import IterativeFactorization
 from .nested import NestedFactorization
 from .selinv import DENSE_FLOP
 
-Solver = Literal["auto", "cholmod", "blocked"]
+Solver = Literal["auto", "cholmod", "blocked", "iterative"]
 
 # Columns of the dense Schur complement up to which it is not worth asking whether a sparse one is cheaper.
 SURELY_DENSE = 1_500
@@ -46,7 +47,8 @@ def choose(
         Columns of Z.
     factors : sequence of GroupingFactor
         In the same order.
-    solver : {"auto", "cholmod", "blocked"}
+    solver : {"auto", "cholmod", "blocked", "iterative"}
+        Nested designs are factorised in blocks unless CHOLMOD is asked for: that is exact and takes no time.
         ``auto`` takes blocks for nested designs, for few columns outside the largest factor, and where
         the sparse factor would be no cheaper than a dense one.
 
@@ -60,12 +62,16 @@ def choose(
         For another ``solver``, or ``"cholmod"`` without scikit-sparse.
     """
     if solver not in get_args(Solver):
-        raise ValueError(f'solver={solver!r} is not known; wanted "auto", "cholmod" or "blocked".')
+        raise ValueError(
+            f'solver={solver!r} is not known; wanted "auto", "cholmod", "blocked" or "iterative".'
+        )
     if solver == "cholmod":
         return cholmod.CholmodFactorization(cp, layout)
     parents = nesting(factors)
     if parents is not None:
         return NestedFactorization(cp, layout, parents)
+    if solver == "iterative":
+        return IterativeFactorization(cp, layout)
     rest = layout.rest
     if solver == "auto" and _perhaps_sparse(cp, layout) and cholmod.available():
         sparse_factor = cholmod.CholmodFactorization(cp, layout)

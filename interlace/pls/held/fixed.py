@@ -54,9 +54,7 @@ class Conditional:
 
 def as_ml(criterion: ProfiledCriterion) -> ProfiledCriterion:
     """The deviance of the same model and data, whatever the criterion was."""
-    return ProfiledCriterion(
-        criterion.cp, criterion.relcov, criterion.factorization, criterion.basis, reml=False
-    )
+    return criterion.variant(reml=False)
 
 
 def conditional(
@@ -96,9 +94,7 @@ class FixedEffect:
         H[:p, :-1], H[:p, -1], H[p, -1] = null, -gamma0, 1.0
         cp = self.criterion.cp
         reduced = replace(cp, B=cp.B @ H, C=H.T @ cp.C @ H)
-        left = ProfiledCriterion(
-            reduced, self.criterion.relcov, self.criterion.factorization, basis, reml=False
-        )
+        left = self.criterion.variant(cp=reduced, reml=False)
         optimum = minimize(left, x)
         sigma = basis.scale * float(np.sqrt(optimum.at.pwrss / cp.n))
         gamma = gamma0 + null @ optimum.at.gamma

@@ -129,6 +129,10 @@ class FixedBasis:
         """Fixed effects on the columns of X from coefficients on Q of the scaled residual."""
         return self._solve(self.shift + self.scale * gamma)
 
+    def change_of_beta(self, change: FloatArray) -> FloatArray:
+        """Changes of the fixed effects on the columns of X from those on Q, (p, r)."""
+        return self._solve(self.scale * change)
+
     def vcov(self, G_inverse: FloatArray) -> FloatArray:
         """R^-1 G^-1 R^-T: unscaled covariance of the fixed effects on the columns of X."""
         half = self._solve(G_inverse)

@@ -137,8 +137,7 @@ class TakenIn:
             shift=self.shift[:, j],
             scale=float(self.scale[j]),
         )
-        cp = replace(old.cp, B=B, C=C)
-        return ProfiledCriterion(cp, old.relcov, old.factorization, basis, reml=old.reml)
+        return old.variant(cp=replace(old.cp, B=B, C=C), basis=basis)
 
 
 @dataclass(frozen=True, eq=False)

@@ -194,7 +194,7 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
         cp = replace(cp, A=cp.A[columns][:, columns], B=cp.B[columns])
         relcov = replace(relcov, layout=relcov.layout.of_levels(levels))
         factorization = BlockedFactorization(cp, relcov.layout)
-    return ProfiledCriterion(cp, relcov, factorization, criterion.basis, reml=criterion.reml)
+    return criterion.variant(cp=cp, relcov=relcov, factorization=factorization)
 
 
 def _levels_left(rows: Rows, own: IntArray) -> list[IntArray] | None:

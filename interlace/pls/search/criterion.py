@@ -14,8 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+<<<<<<< HEAD
 from threading import get_ident
 from typing import Any, Protocol
+=======
+from typing import Any, Protocol, Self
+>>>>>>> 2de0f56 (Fit crossed designs without a factor: conjugate gradients, sampled traces, and their stated error)
 
 import numpy as np
 from scipy import linalg
@@ -136,6 +140,27 @@ class ProfiledCriterion:
         self._constant = self.nu * 2.0 * np.log(basis.scale) - cp.sum_log_weights
         if reml:
             self._constant += basis.logdet_R2
+
+    def variant(self, **changes: Any) -> Self:
+        """The same kind of criterion with other parts.
+
+        Parameters
+        ----------
+        **changes
+            Of ``cp``, ``relcov``, ``factorization``, ``basis`` and ``reml``, those that differ.
+
+        Returns
+        -------
+        ProfiledCriterion
+        """
+        parts: dict[str, Any] = {
+            "cp": self.cp,
+            "relcov": self.relcov,
+            "factorization": self.factorization,
+            "basis": self.basis,
+            "reml": self.reml,
+        } | changes
+        return type(self)(**parts)
 
     def __call__(self, theta: FloatArray) -> float:
         """The criterion at lme4's theta."""

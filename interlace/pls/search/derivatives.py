@@ -26,7 +26,7 @@ from interlace.arrays import FloatArray, IntArray
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.matrices.triangular import upper_solve_right
+from interlace.pls.matrices.triangular import upper_solve, upper_solve_right
 
 
 class Evaluated(Protocol):
@@ -71,6 +71,8 @@ class Derivatives:
         Score matrix of each factor, not in the gauge.
     pwrss_gradient : ndarray of shape (m,)
         Exact gradient of r^2.
+    gamma_gradient : ndarray of shape (p, m)
+        Derivatives of the fixed effects on their basis.
     rough : bool
         Whether the scores, and with them gradient and Hessian, have some five digits only.
     """
@@ -79,6 +81,7 @@ class Derivatives:
     hessian: FloatArray
     scores: list[FloatArray]
     pwrss_gradient: FloatArray
+    gamma_gradient: FloatArray
     rough: bool = False
 
     @property
@@ -146,6 +149,7 @@ def derivatives(
         hessian=average - np.outer(c, c) / nu + curvature,
         scores=scores,
         pwrss_gradient=-sigma2 * c,
+        gamma_gradient=-upper_solve(at.R[:p, :p], XW),
         rough=rounded is not None,
     )
 

@@ -29,7 +29,23 @@ from .derivatives import Derivatives
 
 
 @dataclass(frozen=True, eq=False)
-class EntryInformation:
+class FixedEffectsInformation:
+    """How the covariance of the fixed effects depends on the entries of D; coordinates as below.
+
+    Attributes
+    ----------
+    P : ndarray of shape (m, p, p)
+        ``L' E_j L``.
+    root : ndarray of shape (p, p)
+        H such that ``H H' = (X' V0^-1 X)^-1`` on the user's columns: a contrast c becomes ``H' c``.
+    """
+
+    P: FloatArray
+    root: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class EntryInformation(FixedEffectsInformation):
     """Traces and cross-products of the entries of D, at one value of the parameters.
 
     Entry j is that of the covariance parameter j: row and column of the same place in D.  All is in the
@@ -42,19 +58,15 @@ class EntryInformation:
         ``tr(N0 E_j N0 E_k)``.
     trace : ndarray of shape (m,)
         ``tr(N0 E_j)``.
-    P : ndarray of shape (m, p, p)
-        ``L' E_j L``.
+    P, root : ndarray
+        As in `FixedEffectsInformation`.
     Q : ndarray of shape (m, m, p, p)
         ``L' E_j N0 E_k L``.
-    root : ndarray of shape (p, p)
-        H such that ``H H' = (X' V0^-1 X)^-1`` on the user's columns: a contrast c becomes ``H' c``.
     """
 
     pairs: FloatArray
     trace: FloatArray
-    P: FloatArray
     Q: FloatArray
-    root: FloatArray
 
     @property
     def pairs_projected(self) -> FloatArray:
@@ -90,19 +102,45 @@ def entry_information(criterion: ProfiledCriterion, at: Decomposition) -> EntryI
     The cost is that of the sums over pairs of levels, see `level_sums`.
     """
     relcov, p = criterion.relcov, criterion.cp.p
-    R = at.R[:p, :p]
-    L = upper_solve_right(criterion.cp.B[:, :p] - criterion.cp.A @ at.TB[:, :p], R)
-    EL = np.stack([_unit_times(relcov, j, L) for j in range(relcov.m)], axis=1)  # (q, m, p)
+    fixed, EL = _fixed_effects(criterion, at)
     flat = EL.reshape(relcov.layout.q, -1)
     Q = (flat.T @ _times_N0(criterion, flat)).reshape(relcov.m, p, relcov.m, p)
-    root = upper_solve(criterion.basis.R, upper_solve(R, np.eye(p)))
     return EntryInformation(
         pairs=_pairs(criterion, at),
         trace=_traces(relcov, criterion.factorization.information()),
-        P=np.einsum("qa,qjb->jab", L, EL, optimize=True),
+        P=fixed.P,
         Q=np.ascontiguousarray(Q.transpose(0, 2, 1, 3)),
-        root=root,
+        root=fixed.root,
     )
+
+
+def fixed_effects_information(criterion: ProfiledCriterion, at: Decomposition) -> FixedEffectsInformation:
+    """How the fixed effects' covariance depends on the entries of D, at any evaluation without a gauge.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        The criterion.
+    at : Decomposition
+        The evaluation.
+
+    Returns
+    -------
+    FixedEffectsInformation
+    """
+    return _fixed_effects(criterion, at)[0]
+
+
+def _fixed_effects(
+    criterion: ProfiledCriterion, at: Decomposition
+) -> tuple[FixedEffectsInformation, FloatArray]:
+    """The same, and the ``E_j L``, (q, m, p)."""
+    relcov, p = criterion.relcov, criterion.cp.p
+    R = at.R[:p, :p]
+    L = upper_solve_right(criterion.cp.B[:, :p] - criterion.cp.A @ at.TB[:, :p], R)
+    EL = np.stack([_unit_times(relcov, j, L) for j in range(relcov.m)], axis=1)
+    root = upper_solve(criterion.basis.R, upper_solve(R, np.eye(p)))
+    return FixedEffectsInformation(P=np.einsum("qa,qjb->jab", L, EL, optimize=True), root=root), EL
 
 
 def _times_N0(criterion: ProfiledCriterion, B: FloatArray) -> FloatArray:
@@ -208,16 +246,37 @@ def hessian_varpar(
 
         d2 = 2 w_j' N w_k / sigma^2 - tr(N dD_j N dD_k) + tr(S d2D_jk).
     """
+    relcov = criterion.relcov
+    curvature = _score_curvature(relcov, now.scores)
+    by_theta = entries_by_theta(relcov, at.phi)
+    pairs = entries.pairs_projected if criterion.reml else entries.pairs
+    average = average_hessian_varpar(criterion, at, now)
+    H = 2.0 * average
+    H[:-1, :-1] -= relcov.to_basis.T @ curvature @ relcov.to_basis + by_theta.T @ pairs @ by_theta
+    H[:, -1], H[-1] = average[:, -1], average[-1]
+    return H
+
+
+def average_hessian_varpar(criterion: ProfiledCriterion, at: Decomposition, now: Derivatives) -> FloatArray:
+    """Hessian of the deviance in (theta, sigma) by average information, which takes no traces of pairs.
+
+    Parameters
+    ----------
+    criterion, at, now
+        As in `hessian_varpar`.
+
+    Returns
+    -------
+    ndarray of shape (m + 1, m + 1)
+        The mean of observed and expected information, plus what the scores contribute (Gilmour, Thompson &
+        Cullis 1995, Biometrics 51). At a large sample's optimum all of these agree.
+    """
     relcov, nu = criterion.relcov, criterion.nu
     m, sigma2 = relcov.m, at.pwrss / nu
     c = -now.pwrss_gradient / sigma2
-    curvature = _score_curvature(relcov, now.scores)
-    observed = 2.0 * (now.hessian + np.outer(c, c) / nu) - curvature
-    by_theta = entries_by_theta(relcov, at.phi)
-    pairs = entries.pairs_projected if criterion.reml else entries.pairs
     sigma = np.sqrt(sigma2) * criterion.basis.scale
     H = np.empty((m + 1, m + 1))
-    H[:m, :m] = relcov.to_basis.T @ observed @ relcov.to_basis - by_theta.T @ pairs @ by_theta
+    H[:m, :m] = relcov.to_basis.T @ (now.hessian + np.outer(c, c) / nu) @ relcov.to_basis
     # r^2 / sigma^2 has slope -c in theta; sigma enters by its square.
     H[:m, m] = H[m, :m] = 2.0 * (relcov.to_basis.T @ c) / sigma
     H[m, m] = 4.0 * nu / sigma**2
@@ -233,12 +292,12 @@ def _score_curvature(relcov: RelativeCovariance, scores: list[FloatArray]) -> Fl
     return np.asarray(curvature * relcov.same_column)
 
 
-def vcov_beta_gradient(entries: EntryInformation, by_theta: FloatArray, sigma: float) -> FloatArray:
+def vcov_beta_gradient(entries: FixedEffectsInformation, by_theta: FloatArray, sigma: float) -> FloatArray:
     """Derivatives of cov(beta) by (theta, sigma), shape (m + 1, p, p).
 
     Parameters
     ----------
-    entries : EntryInformation
+    entries : FixedEffectsInformation
         At the parameters wanted.
     by_theta : ndarray of shape (m, m)
         From `entries_by_theta`.
@@ -260,8 +319,11 @@ def vcov_beta_gradient(entries: EntryInformation, by_theta: FloatArray, sigma: f
 
 __all__ = [
     "EntryInformation",
+    "FixedEffectsInformation",
+    "average_hessian_varpar",
     "entries_by_theta",
     "entry_information",
+    "fixed_effects_information",
     "hessian_varpar",
     "vcov_beta_gradient",
 ]
