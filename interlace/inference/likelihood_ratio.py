@@ -16,12 +16,13 @@ from interlace.arrays import FloatArray
 from interlace.design import Design, TermLabels
 from interlace.errors import InferenceError
 from interlace.pls import GroupingFactor, PLSFit, RandomTerm
+from interlace.pls.search.sampled import error_of_mean
 
 from .fixed_terms import coded_matrix, fixed_terms, rows_of_fit
 
 # How far Monte-Carlo error may move a p-value, by two standard deviations on either side; below the least p
 # it does not matter how far.
-TWICE, MOST_MOVED, LEAST_P = 2.0, 0.01, 0.001
+TWICE, MOST_MOVED, LEAST_P = 2.0, 0.005, 0.001
 LIKELIHOOD_COLUMNS = ["npar", "loglik", "aic", "bic", "deviance", "chisq", "df", "p_value"]
 
 
@@ -32,13 +33,13 @@ class Maximum:
     deviance: float
     npar: int
     n: int
-    error: float = 0.0  # standard deviation of the deviance over probes, where it was sampled
+    drawn: tuple[float, ...] = ()  # the deviance by each probe, but for a constant, where it was sampled
 
     @classmethod
     def of(cls, fit: PLSFit) -> Maximum:
         """That of a fit; the residual variance counts as a parameter."""
-        error = 0.0 if fit.monte_carlo is None else fit.monte_carlo.objective
-        return cls(fit.objective, fit.p + len(fit.theta) + 1, fit.n, error)
+        drawn = () if fit.monte_carlo is None else tuple(fit.monte_carlo.drawn.tolist())
+        return cls(fit.objective, fit.p + len(fit.theta) + 1, fit.n, drawn)
 
 
 def as_ml(fit: PLSFit) -> PLSFit:
@@ -137,8 +138,15 @@ def deletion_table(names: Sequence[str], full: Maximum, reduced: Sequence[Maximu
 
 def _test(small: Maximum, large: Maximum) -> tuple[float, float, float]:
     chisq, df = max(small.deviance - large.deviance, 0.0), large.npar - small.npar
-    _refuse_what_sampling_hides(chisq, df, float(np.hypot(small.error, large.error)))
+    _refuse_what_sampling_hides(chisq, df, _error_of_difference(small.drawn, large.drawn))
     return chisq, float(df), float(stats.chi2.sf(chisq, df)) if df > 0 else np.nan
+
+
+def _error_of_difference(small: Sequence[float], large: Sequence[float]) -> float:
+    """Standard deviation of a difference of sampled deviances; what the same probes say of both cancels."""
+    if len(small) == len(large):
+        return error_of_mean(np.subtract(large, small))
+    return float(np.hypot(error_of_mean(np.asarray(small)), error_of_mean(np.asarray(large))))
 
 
 def _refuse_what_sampling_hides(chisq: float, df: int, error: float) -> None:

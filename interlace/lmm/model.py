@@ -31,7 +31,8 @@ from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
 from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
-from interlace.modelling.options import check_choice, printer, step_count
+from interlace.modelling.options import check_choice, drawing, printer, step_count
+from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
 
 from .marginal import MarginalModel
@@ -46,7 +47,7 @@ APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
 MAXITER = 200
 
 # Keywords of `fit`, where they come together with others.
-FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf")
+FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf", "probes", "seed")
 
 
 class CrossedLMM(MarginalModel, DescribedModel):
@@ -256,6 +257,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
         *,
         solver: Solver = "auto",
         ddf: Ddf = "satterthwaite",
+        probes: int = PROBES,
+        seed: int = 0,
         **unknown: object,
     ) -> CrossedLMMResultsWrapper:
         """Estimate the model by restricted maximum likelihood (REML) or maximum likelihood.
@@ -275,11 +278,18 @@ class CrossedLMM(MarginalModel, DescribedModel):
             Print one line per iteration.
         full_output : bool, default True
             Keep the path of the search in ``results.mle_retvals["allvecs"]``.
-        solver : {"auto", "cholmod", "blocked"}, default "auto"
-            Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
+        solver : {"auto", "cholmod", "blocked", "iterative"}, default "auto"
+            Sparse factorization by CHOLMOD, or the one by blocks that needs no other library; or none, for
+            crossed factors with so many levels that no factorization fits: conjugate gradients and sampled
+            traces, whose error stands in ``results.mc_error``.
         ddf : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
             Degrees of freedom of the tables of the results where these are not told otherwise; "normal" tests
             by the normal distribution, as MixedLM does.
+        probes : int, default 16
+            Random probes of the iterative solver, at first, 4 or more: others follow until the Monte-Carlo
+            error is below a fiftieth of every standard error.
+        seed : int, default 0
+            What the probes are drawn from: the same seed gives the same answer.
         **unknown
             Refused with a TypeError.
 
@@ -322,6 +332,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
             reml=bool(reml),
             start=self._start(start_params),
             solver=solver,
+            **drawing(probes=probes, seed=seed),
             maxiter=MAXITER if maxiter is None else step_count(maxiter),
             callback=printer() if disp else None,
         )

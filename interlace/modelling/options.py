@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+# Fewer random probes say too little about their own scatter.
+LEAST_PROBES = 4
+
 
 def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None:
     """Refuse a value that a keyword does not offer.
@@ -60,6 +63,38 @@ def step_count(maxiter: object) -> int:
             "it takes"
         )
     return int(maxiter)
+
+
+def drawing(*, probes: Any, seed: Any) -> dict[str, Any]:
+    """What the iterative solver draws.
+
+    Parameters
+    ----------
+    probes, seed : object
+        As a user gave them.
+
+    Returns
+    -------
+    dict
+        Both as whole numbers, for `interlace.pls.fit`.
+
+    Raises
+    ------
+    ValueError
+        If they are no whole numbers, or too small: an error cannot be told from fewer than four probes.
+
+    Examples
+    --------
+    >>> drawing(probes=2, seed=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: probes=2; wanted a whole number, 4 or more
+    """
+    given = {"probes": (probes, LEAST_PROBES), "seed": (seed, 0)}
+    for name, (value, least) in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name}={value!r}; wanted a whole number, {least} or more")
+    return {name: int(value) for name, (value, _) in given.items()}
 
 
 def printer() -> Callable[[Any], None]:

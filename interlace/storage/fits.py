@@ -18,13 +18,14 @@ from interlace.pls import PLSFit
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.search.certificate import Certificate
 from interlace.pls.search.optimize import Optimum
+from interlace.pls.search.sampled import MonteCarlo
 
 from .plain import Packer, Unpacker
 
 Record = TypeVar("Record")
 
 # What stays behind: the criterion and its last evaluation, which are set up anew from the rows.
-_GONE = ("criterion", "optimum", "certificate")
+_GONE = ("criterion", "optimum", "certificate", "monte_carlo")
 _GONE_OF_SEARCH = ("at", "derivatives", "path", "secant")
 _STEP = ("theta", "objective", "gradient_norm", "expected_decrease")
 # Classes of what is computed once and asked for when the rows are gone; any other is numbers.
@@ -104,6 +105,7 @@ def fit_apart(fit: PLSFit, packer: Packer) -> dict[str, Any]:
         "search": apart(fit.optimum, packer, without=_GONE_OF_SEARCH),
         "path": packer.pack(steps),
         "certificate": apart(fit.certificate, packer),
+        "monte carlo": None if fit.monte_carlo is None else apart(fit.monte_carlo, packer),
     }
 
 
@@ -123,6 +125,7 @@ def fit_of(told: dict[str, Any], unpacker: Unpacker) -> PLSFit:
         Without criterion.
     """
     gone: Any = None
+    sampled = told.get("monte carlo")
     steps: Any = tuple(StoredStep(*step) for step in unpacker.unpack(told["path"]))
     m = len(unpacker.unpack(told["numbers"]["theta"]))
     behind = {"at": gone, "derivatives": gone, "path": steps, "secant": np.zeros((m, m))}
@@ -133,6 +136,7 @@ def fit_of(told: dict[str, Any], unpacker: Unpacker) -> PLSFit:
         optimum=together(Optimum, told["search"], unpacker, **behind),
         certificate=together(Certificate, told["certificate"], unpacker),
         criterion=gone,
+        monte_carlo=None if sampled is None else together(MonteCarlo, sampled, unpacker),
     )
 
 

@@ -220,6 +220,11 @@ class IterativeFactorization:
             'has no factor. Fit with solver="cholmod" or "blocked" where memory permits.'
         )
 
+    def apart(self, cp: CrossProducts) -> IterativeFactorization:
+        """The same for another thread."""
+        del cp
+        return copy(self)
+
     def with_products(self, cp: CrossProducts) -> IterativeFactorization:
         """The same for cross-products of other rows."""
         return IterativeFactorization(cp, self.layout, probes=self.probes, seed=self.seed)

@@ -14,12 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-<<<<<<< HEAD
 from threading import get_ident
-from typing import Any, Protocol
-=======
 from typing import Any, Protocol, Self
->>>>>>> 2de0f56 (Fit crossed designs without a factor: conjugate gradients, sampled traces, and their stated error)
 
 import numpy as np
 from scipy import linalg
@@ -180,12 +176,11 @@ class ProfiledCriterion:
         """Whether this thread may move the factorization."""
         return self._thread == get_ident()
 
-    def here(self) -> ProfiledCriterion:
+    def here(self) -> Self:
         """The criterion itself in its own thread; in any other the same with a factorization apart."""
         if self.is_here:
             return self
-        apart = self.factorization.apart(self.cp)
-        return ProfiledCriterion(self.cp, self.relcov, apart, self.basis, reml=self.reml)
+        return self.variant(factorization=self.factorization.apart(self.cp))
 
     def decompose(self, phi: FloatArray, gauge: Sequence[FloatArray] | None = None) -> Decomposition:
         """Evaluate the criterion at basis parameters, keeping the pieces.

@@ -10,9 +10,6 @@ import numpy as np
 
 from interlace.arrays import FloatArray
 from interlace.pls.factor.iterative import IterativeFactorization
-from interlace.pls.matrices.basis import FixedBasis
-from interlace.pls.matrices.crossproducts import CrossProducts
-from interlace.pls.matrices.relcov import RelativeCovariance
 from interlace.pls.matrices.triangular import eigen
 
 from .certificate import certify
@@ -20,11 +17,13 @@ from .criterion import Decomposition, ProfiledCriterion
 from .derivatives import Derivatives
 from .optimize import Iteration, Optimum, minimize
 
-# Deviance by which the criterion is in doubt, in units of what the scores' error stands for: sampled scores
-# are not the derivatives of the sampled criterion, and near the optimum they differ by so much.
-DOUBT = 16.0
+# Standard deviations of the sampled criterion that a difference of two of its values may be in doubt: the
+# sampled scores are not its derivatives, and near the optimum a step that they promise need not lead down.
+DOUBT = 2.0
 # Rounding and truncated solves: deviance that is never told apart, absolutely and relative to the criterion.
 LEAST_DOUBT, RELATIVE_DOUBT = 1e-8, 1e-13
+# Deviance still to gain up to which a point is called stationary: within 1e-3 standard errors.
+STATIONARY = 1e-6
 # Share of a standard error above which more probes are drawn, how many times as many, and how many at most.
 WANTED_SHARE, MORE, MOST_PROBES = 0.02, 4, 512
 
@@ -43,8 +42,8 @@ class MonteCarlo:
         Of (beta, theta, sigma) over probes, on the user's columns.
     share : ndarray of shape (m,)
         Standard deviation of each theta over probes, relative to its standard error.
-    objective : float
-        Standard deviation of the criterion.
+    drawn : ndarray of shape (probes,)
+        The criterion by each probe, but for a constant.
     steps : int
         Steps of conjugate gradients in the last evaluation.
     """
@@ -53,13 +52,18 @@ class MonteCarlo:
     seed: int
     covariance: FloatArray
     share: FloatArray
-    objective: float
+    drawn: FloatArray
     steps: int
 
     @property
     def worst(self) -> float:
         """Largest share of a standard error."""
         return float(self.share.max(initial=0.0))
+
+    @property
+    def objective(self) -> float:
+        """Standard deviation of the criterion."""
+        return error_of_mean(self.drawn)
 
     @property
     def drawing(self) -> dict[str, int]:
@@ -78,32 +82,14 @@ class SampledCriterion(ProfiledCriterion):
 
     factorization: IterativeFactorization
 
-    def __init__(
-        self,
-        cp: CrossProducts,
-        relcov: RelativeCovariance,
-        factorization: IterativeFactorization,
-        basis: FixedBasis,
-        *,
-        reml: bool,
-    ) -> None:
-        super().__init__(cp, relcov, factorization, basis, reml=reml)
-        self._doubt = 0.0
-
     def with_probes(self, probes: int, seed: int | None = None) -> SampledCriterion:
         """The same with another number of probes."""
         return self.variant(factorization=self.factorization.with_probes(probes, seed))
 
-    def derivatives(self, at: Decomposition, *, rough: bool = False) -> Derivatives:
-        """As those of `ProfiledCriterion`; what is in doubt is taken down for `noise`."""
-        now = super().derivatives(at, rough=rough)
-        inverse = _pseudo_inverse(now.hessian)
-        self._doubt = DOUBT * float(np.einsum("ij,ji->", inverse, self._spread(at))) / 2.0
-        return now
-
     def noise(self, at: Decomposition) -> float:
         """Error of the objective by rounding, and by what sampling leaves in doubt."""
-        return super().noise(at) + self._doubt + LEAST_DOUBT + RELATIVE_DOUBT * abs(at.objective)
+        sampling = DOUBT * error_of_mean(self.factorization.sample().logdets)
+        return super().noise(at) + sampling + LEAST_DOUBT + RELATIVE_DOUBT * abs(at.objective)
 
     def monte_carlo(self, at: Decomposition, now: Derivatives) -> MonteCarlo:
         """The error of the optimum, from the scatter of the probes there.
@@ -135,13 +121,12 @@ class SampledCriterion(ProfiledCriterion):
         sample = self.factorization.sample()
         count, steps = len(sample.logdets), max(sample.steps, self.factorization.steps)
         factor = _heavier_tails(count)
-        objective = float(sample.logdets.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
         return MonteCarlo(
             probes=count,
             seed=self.factorization.seed,
             covariance=factor**2 * covariance,
             share=factor * share,
-            objective=factor * objective,
+            drawn=sample.logdets,
             steps=steps,
         )
 
@@ -160,6 +145,22 @@ class SampledCriterion(ProfiledCriterion):
             scores = -drawn[f] if at.gauge is None else -(at.gauge[f].T @ drawn[f] @ at.gauge[f])
             gradients[:, own] = 2.0 * (scores @ Psi)[:, self.relcov.row[own], self.relcov.col[own]]
         return np.atleast_2d(np.cov(gradients, rowvar=False)) / probes
+
+
+def error_of_mean(drawn: FloatArray) -> float:
+    """Standard deviation of a mean over probes; 0 where nothing was drawn.
+
+    Parameters
+    ----------
+    drawn : ndarray of shape (probes,)
+        What each of them says.
+
+    Returns
+    -------
+    float
+    """
+    count = len(drawn)
+    return _heavier_tails(count) * float(np.std(drawn, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
 
 def _heavier_tails(probes: int) -> float:
@@ -202,7 +203,14 @@ class Sampled:
             "deviation)."
         )
         sentence = certificate.sentence + (sampled if found.probes else "")
-        return {"monte_carlo": found, "certificate": replace(certificate, sentence=sentence)}
+        stationary = self.optimum.expected_decrease < STATIONARY
+        certified = certificate.certified and stationary
+        if certificate.certified and not stationary:
+            sentence = f"Not a certified optimum (no step leads further down): {sentence}"
+        return {
+            "monte_carlo": found,
+            "certificate": replace(certificate, certified=certified, sentence=sentence),
+        }
 
 
 def minimize_sampled(

@@ -74,6 +74,13 @@ def test_pwrss_gradient_is_the_derivative(design, criterion, phi, gauge):
     assert_close(found * criterion.basis.scale**2, expected, DENSE)
 
 
+def test_gamma_gradient_is_the_derivative_of_the_fixed_effects(criterion, phi, gauge):
+    found = differentiate(criterion, phi, gauge).gamma_gradient
+    assert_close(found.T, differences(lambda x: criterion.decompose(x, gauge).gamma, phi), DIFFERENCE)
+    beta = differences(lambda x: criterion.basis.beta(criterion.decompose(x, gauge).gamma), phi)
+    assert_close(criterion.basis.change_of_beta(found).T, beta, DIFFERENCE)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_scores_are_derivatives_with_respect_to_the_covariance(design, solver, phi):
     criterion = design.criterion(solver)
