@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.optimize import linprog
 
-from interlace.arrays import FloatArray
+from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel, Remembering
 from interlace.inference import boundary_entries, boundary_thetas, natural_jacobian
@@ -70,6 +70,10 @@ class GeneralisedFit(Remembering):
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Of the random effects of each grouping factor, in the design's order, (n_levels, K, K)."""
         return self.once("conditional covariances", lambda: self.present().condvar_factor())
+
+    def conditional_covariances_of(self, f: int, levels: IntArray) -> FloatArray:
+        """Of some levels of factor f, by their positions, (len(levels), K, K)."""
+        return self.conditional_covariances()[f][levels]
 
     def maximum(self) -> Maximum:
         """The likelihood that was maximised, with the parameters and rows behind it."""
