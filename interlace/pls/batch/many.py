@@ -133,15 +133,8 @@ class Together:
             _fill(found, fits, kept)
             alone = np.concatenate([alone, kept[~fits.settled]])
         for j in alone.tolist():
-            self._alone(found, block, j)
+            _alone(found, block, j)
         return found
-
-    def _alone(self, found: Estimates, block: TakenIn, j: int) -> None:
-        """Fit one that did not settle with the others."""
-        try:
-            fill_alone(found, j, fit_criterion(block.criterion(j)))
-        except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
-            found.failures[j] = error
 
 
 def together(responses: Responses) -> Together | None:
@@ -161,6 +154,37 @@ def together(responses: Responses) -> Together | None:
     if reduced.core.q > LARGEST_CORE or _sums(reduced, cp.p) > LARGEST_SUMS:
         return None
     return Together(responses, reduced)
+
+
+def estimates_alone(responses: Responses, Y: FloatArray, *, with_spreads: bool = False) -> Estimates:
+    """The same as `Together.estimates`, one by one.
+
+    Parameters
+    ----------
+    responses : Responses
+        The rows of the design.
+    Y : ndarray of shape (n, r)
+        One response per column.
+    with_spreads : bool
+        Whether degrees of freedom will be asked for.
+
+    Returns
+    -------
+    Estimates
+    """
+    block, relcov = responses.take_in(Y), responses.criterion.relcov
+    found = _nothing(Y.shape[1], relcov.m, responses.Q.shape[1], with_spreads=with_spreads)
+    for j in range(Y.shape[1]):
+        _alone(found, block, j)
+    return found
+
+
+def _alone(found: Estimates, block: TakenIn, j: int) -> None:
+    """Fit one by itself."""
+    try:
+        fill_alone(found, j, fit_criterion(block.criterion(j)))
+    except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+        found.failures[j] = error
 
 
 def _sums(reduced: Reduction, p: int) -> int:
