@@ -17,6 +17,8 @@ from numpydoc.validate import validate
 HERE = Path(__file__).parent
 NO_EXAMPLE = ("interlace.errors.", "interlace.pls.")
 STATSMODELS = ("CrossedLMMResults.save", "CrossedLMMResults.load")
+# Names that numpydoc takes for a folder of the package.
+ELSEWHERE = {"interlace.design": "interlace.planning.layouts.design"}
 # Densities and derivatives, for those who know them from statsmodels' other models.
 FOR_EXPERTS = tuple(
     f"interlace.CrossedLMM.{name}"
@@ -39,7 +41,7 @@ def faults(name: str, not_ours: set[str]) -> list[str]:
     """What is wrong with one docstring, a line per fault."""
     if name.endswith(STATSMODELS):
         return []
-    checked = validate(name)
+    checked = validate(ELSEWHERE.get(name, name))
     found = [f"{name}: {code} {text}" for code, text in checked["errors"] if code not in not_ours]
     called = checked["type"] in ("function", "type") and not name.startswith((*NO_EXAMPLE, *FOR_EXPERTS))
     without = called and "EX01" in {code for code, _ in checked["errors"]}

@@ -29,6 +29,8 @@ from interlace.lmm.many import fit_many
 from interlace.lmm.model import CrossedLMM
 from interlace.lmm.results import CrossedLMMResults
 from interlace.lmm.stored import load
+from interlace.planning.layouts import design
+from interlace.planning.power import power
 from interlace.report import summary_table
 
 __version__ = "0.1.0"
@@ -50,6 +52,7 @@ __all__ = [
     "covratio",
     "covtrace",
     "datasets",
+    "design",
     "dotplot_diag",
     "fit",
     "fit_many",
@@ -59,6 +62,7 @@ __all__ = [
     "leverage",
     "load",
     "mdffits",
+    "power",
     "rvc",
     "summary_table",
 ]

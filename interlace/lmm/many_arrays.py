@@ -57,7 +57,7 @@ class ManyEstimates:
     >>> Y = interlace.fit("Reaction ~ Days + (Days | Subject)", sleep).simulate(50, rng=1).to_numpy()
     >>> fits = interlace.fit_many("~ Days + (Days | Subject)", sleep, Y, progress=False)
     >>> fits
-    <ManyEstimates: 50 responses, 0 singular, 0 failed>
+    <ManyEstimates: 50 responses, 1 singular, 0 failed>
     >>> fits.params.shape
     (50, 2)
     """

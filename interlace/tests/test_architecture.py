@@ -50,6 +50,7 @@ ORDER = [
     "modelling",
     "lmm",
     "glmm",
+    "planning",
     "front",
     "__init__",
     # bridges, imported by nobody

@@ -220,7 +220,7 @@ def varpar_covariances(hessians: FloatArray) -> FloatArray:
 
 
 def satterthwaite_df(vcov: FloatArray, spread: Spreads, contrasts: FloatArray) -> FloatArray:
-    """Degrees of freedom of the same contrasts in every fit.
+    """Degrees of freedom of contrasts in every fit.
 
     Parameters
     ----------
@@ -228,15 +228,16 @@ def satterthwaite_df(vcov: FloatArray, spread: Spreads, contrasts: FloatArray) -
         Covariances of the fixed effects.
     spread : Spreads
         Of the same fits.
-    contrasts : ndarray of shape (r, p)
-        One per row.
+    contrasts : ndarray of shape (r, p) or (B, r, p)
+        One per row; the same for all fits, or each its own.
 
     Returns
     -------
     ndarray of shape (B, r)
     """
-    variance = np.einsum("rp,bpq,rq->br", contrasts, vcov, contrasts, optimize=True)
-    g = np.einsum("rp,bjpq,rq->brj", contrasts, spread.gradient, contrasts, optimize=True)
+    c = np.broadcast_to(contrasts, (len(vcov), *contrasts.shape[-2:]))
+    variance = np.einsum("brp,bpq,brq->br", c, vcov, c, optimize=True)
+    g = np.einsum("brp,bjpq,brq->brj", c, spread.gradient, c, optimize=True)
     spread_of = np.einsum("brj,bjk,brk->br", g, spread.vcov_varpar, g, optimize=True)
     known = spread_of > 0.0
     df = np.divide(2.0 * variance**2, spread_of, out=np.full(variance.shape, np.inf), where=known)

@@ -1,0 +1,1 @@
+"""Studies before their data: designs, assumed parameters, power by simulation."""
