@@ -51,6 +51,10 @@ class MissingValuesError(DesignError):
     """Used columns hold missing values and ``missing="raise"`` or ``"none"`` was asked for."""
 
 
+class SourceError(DesignError):
+    """Reading the data in pieces broke off, or the data changed while they were read."""
+
+
 class RankDeficiencyError(DesignError):
     """Columns of the fixed effects depend on one another and ``rank="error"`` was asked for."""
 

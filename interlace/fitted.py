@@ -9,7 +9,6 @@ from functools import cached_property
 from threading import local
 from typing import Any, Literal, Protocol, Self, TypeVar
 
-from interlace import pls
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.pls import PLSFit, ProfiledCriterion
@@ -124,10 +123,8 @@ class Fitted(Remembering):
 
     def _set_up(self) -> ProfiledCriterion:
         sampled = self.fit.monte_carlo
-        solver: Any = {} if sampled is None else {"solver": "iterative", **sampled.drawing}
-        return pls.profiled_criterion(
-            *self.design.arrays, **self.design.weighting, reml=self.fit.reml, **solver
-        )
+        how: Any = {} if sampled is None else {"solver": "iterative", **sampled.drawing}
+        return self.design.criterion(reml=self.fit.reml, **how)
 
     @property
     def complete(self) -> PLSFit:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -55,12 +56,45 @@ def run(
     return list(_watched(done, len(tasks), label) if progress else done)
 
 
+@contextmanager
+def row_bar(total: int | None, label: str) -> Iterator[Callable[[int], object]]:
+    """A bar with rows and their rate on a terminal, if tqdm is installed and it takes more than a second.
+
+    Parameters
+    ----------
+    total : int or None
+        Rows, where that is known.
+    label : str
+        What the bar says.
+
+    Yields
+    ------
+    callable
+        To be told of every so many rows more.
+    """
+    bar = _bar()
+    if bar is None:
+        yield lambda _: None
+        return
+    how: dict[str, Any] = {"unit": " rows", "unit_scale": True, "disable": None, "leave": False, "delay": 1}
+    with bar(total=total, desc=label, **how) as own:
+        yield own.update
+
+
 def _watched(done: Iterable[Any], total: int, label: str) -> Iterable[Any]:
+    bar = _bar()
+    if bar is None:
+        return done
+    watched: Iterable[Any] = bar(done, total=total, desc=label, disable=None, leave=False)
+    return watched  # disable=None: silent unless on a terminal
+
+
+def _bar() -> Any:
     try:
         with warnings.catch_warnings():
             # In a notebook without ipywidgets tqdm warns and takes the bar of a terminal: good enough.
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
     except ImportError:
-        return done
-    return tqdm(done, total=total, desc=label, disable=None, leave=False)  # None: silent unless on a terminal
+        return None
+    return tqdm

@@ -174,20 +174,40 @@ def _kept_columns(X: FloatArray, names: tuple[str, ...], rank: Rank) -> tuple[in
     if rank not in ("drop", "error"):
         raise DesignError(f"rank={rank!r}; wanted 'drop' or 'error'")
     kept = independent_columns(X)
-    if len(kept) == len(names):
-        return kept
+    report_dropped(kept, names, rank)
+    return kept
+
+
+def report_dropped(kept: Sequence[int], names: Sequence[str], rank: Rank) -> None:
+    """Warn of columns of X that depend on those before them, or refuse them.
+
+    Parameters
+    ----------
+    kept : sequence of int
+        Positions of those that do not.
+    names : sequence of str
+        All columns.
+    rank : {"drop", "error"}
+        What to do.
+
+    Raises
+    ------
+    RankDeficiencyError
+        If any is dropped and ``rank`` is "error".
+    """
     dropped = [name for j, name in enumerate(names) if j not in kept]
-    if rank == "error":
+    if dropped and rank == "error":
         raise RankDeficiencyError(
             f"columns of the fixed effects depend on those before them: {dropped}. Leave them out of the "
             "formula, or use rank='drop'"
         )
-    warnings.warn(
-        f"the fixed effects are rank deficient: dropped {dropped}, which depend on the columns before them",
-        RankDeficiencyWarning,
-        stacklevel=callers_level(),
-    )
-    return kept
+    if dropped:
+        warnings.warn(
+            f"the fixed effects are rank deficient: dropped {dropped}, which depend on the columns before "
+            "them",
+            RankDeficiencyWarning,
+            stacklevel=callers_level(),
+        )
 
 
 def _random_part(
@@ -199,8 +219,8 @@ def _random_part(
     n_levels = [made[block.bar.factors][0].n_levels for block in parts.blocks]
     for block, count in zip(parts.blocks, n_levels, strict=True):
         if parts.residual or len(block.columns) > 1:
-            _check_identified(block, count, len(parts.y))
-    blocks = [parts.blocks[i] for i in _lme4_order(n_levels)]
+            check_identified(block, count, len(parts.y))
+    blocks = [parts.blocks[i] for i in lme4_order(n_levels)]
     position = {factors: i for i, factors in enumerate(dict.fromkeys(block.bar.factors for block in blocks))}
     terms = tuple(RandomTerm(position[block.bar.factors], block.Xi) for block in blocks)
     labels = tuple(
@@ -215,15 +235,38 @@ def _random_part(
     )
 
 
-def _lme4_order(n_levels: Sequence[int]) -> list[int]:
-    """Order of the terms: as written if the numbers of levels do not increase, else R's rev(order(n))."""
+def lme4_order(n_levels: Sequence[int]) -> list[int]:
+    """Order of the terms: as written if the numbers of levels do not increase, else R's rev(order(n)).
+
+    Parameters
+    ----------
+    n_levels : sequence of int
+        Levels of each term's factor.
+
+    Returns
+    -------
+    list of int
+        Positions of the terms as written.
+    """
     if all(a >= b for a, b in pairwise(n_levels)):
         return list(range(len(n_levels)))
     return sorted(range(len(n_levels)), key=lambda i: n_levels[i])[::-1]
 
 
-def _check_identified(block: Block, n_levels: int, n: int) -> None:
-    """lme4's two refusals: as many levels, or random effects of one term, as rows."""
+def check_identified(block: Block, n_levels: int, n: int) -> None:
+    """lme4's two refusals: as many levels, or random effects of one term, as rows.
+
+    Parameters
+    ----------
+    block : Block
+        The term.
+    n_levels, n : int
+        Levels and rows.
+
+    Raises
+    ------
+    DesignError
+    """
     k = len(block.columns)
     if n_levels * k < n:
         return

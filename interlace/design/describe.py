@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-import numpy as np
-
+from interlace.arrays import IntArray
 from interlace.names import INTERCEPT
-from interlace.pls import GroupingFactor
 from interlace.pls.matrices.structures import unstructured
 
 from . import Design
@@ -30,17 +28,16 @@ def describe(design: Design, also: str = "the residual variance") -> str:
         A few lines, without a newline at the end.
     """
     lines = [_rows(design), _fixed(design), "Random effects:"]
-    lines += [f"  {_term(design, position)}" for position in range(len(design.terms))]
-    pairs = [f"  {_pair(design, a, b)}" for a, b in combinations(range(len(design.factors)), 2)]
+    lines += [f"  {_term(design, position)}" for position in range(len(design.term_labels))]
+    pairs = [f"  {_pair(design, a, b)}" for a, b in combinations(range(len(design.n_levels)), 2)]
     lines += (["Grouping factors:", *pairs] if pairs else []) + [_size(design, also)]
     return "\n".join(lines)
 
 
 def _rows(design: Design) -> str:
     lost = f", after {_count(design.n_dropped, 'row')} with missing values" if design.n_dropped else ""
-    extras = [name for name in ("weights", "offset") if getattr(design, name) is not None]
-    with_extras = f", with {' and '.join(extras)}" if extras else ""
-    return f"Response: {design.yname}, {_count(len(design.y), 'row')}{lost}{with_extras}"
+    with_extras = f", with {' and '.join(design.extras)}" if design.extras else ""
+    return f"Response: {design.yname}, {_count(design.n_rows, 'row')}{lost}{with_extras}"
 
 
 def _fixed(design: Design) -> str:
@@ -52,9 +49,9 @@ def _fixed(design: Design) -> str:
 
 def _term(design: Design, position: int) -> str:
     labels = design.term_labels[position]
-    factor = design.factors[labels.factor]
     name = design.factor_labels[labels.factor].name
-    levels = f"{_count(factor.n_levels, 'level')} ({_sizes(factor)})"
+    sizes = design.counts[labels.factor]
+    levels = f"{_count(len(sizes), 'level')} ({_sizes(sizes)})"
     return f"{name}: {_effects(labels.columns)} for each of {levels}"
 
 
@@ -68,21 +65,20 @@ def _effects(columns: Sequence[str]) -> str:
     return " and ".join(words) + together
 
 
-def _sizes(factor: GroupingFactor) -> str:
-    sizes = np.bincount(factor.codes, minlength=factor.n_levels)
+def _sizes(sizes: IntArray) -> str:
     low, high = int(sizes.min()), int(sizes.max())
     return f"{_count(low, 'row')} each" if low == high else f"{low} to {high} rows each"
 
 
 def _pair(design: Design, first: int, second: int) -> str:
     """How two grouping factors lie to one another; the first has at least as many levels as the second."""
-    a, b = design.factors[first], design.factors[second]
+    a, b = design.n_levels[first], design.n_levels[second]
     name_a, name_b = design.factor_labels[first].name, design.factor_labels[second].name
-    occurring = len(np.unique(a.codes.astype(np.int64) * b.n_levels + b.codes))
-    possible = a.n_levels * b.n_levels
-    if occurring == a.n_levels == b.n_levels:
+    occurring = design.cells(first, second)
+    possible = a * b
+    if occurring == a == b:
         return f"{name_a} and {name_b} group the rows alike"
-    if occurring == a.n_levels:
+    if occurring == a:
         return f"{name_a} is nested in {name_b}"
     if occurring == possible:
         return f"{name_a} and {name_b} are fully crossed ({possible} combinations)"
@@ -90,9 +86,9 @@ def _pair(design: Design, first: int, second: int) -> str:
 
 
 def _size(design: Design, also: str) -> str:
-    q = sum(term.k * design.factors[term.factor].n_levels for term in design.terms)
-    n_theta = sum(term.n_theta for term in design.terms)
-    p = design.X.shape[1]
+    q = sum(len(term.columns) * design.n_levels[term.factor] for term in design.term_labels)
+    n_theta = sum(unstructured(len(term.columns)).m for term in design.term_labels)
+    p = len(design.xnames)
     estimated = [
         _count(p, "fixed effect"),
         _count(n_theta, "covariance parameter"),

@@ -213,7 +213,25 @@ def _matrices(
     return *made[sides[0]], blocks
 
 
-def _numbers(variable: Variable, what: str) -> FloatArray:
+def numbers(variable: Variable, what: str) -> FloatArray:
+    """Values of a variable that must be numbers, shape (n,).
+
+    Parameters
+    ----------
+    variable : Variable
+        Evaluated.
+    what : str
+        Its part in the model, for messages: ``"response"``.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    DesignError
+        For categories, and for several columns.
+    """
     code, values = variable.expression.code, variable.values
     if isinstance(values, pd.Categorical):
         kinds = list(values.categories[:3])
@@ -224,11 +242,11 @@ def _numbers(variable: Variable, what: str) -> FloatArray:
 
 
 def _response(variable: Variable) -> FloatArray:
-    return _numbers(variable, "response")
+    return numbers(variable, "response")
 
 
 def _offsets(offsets: Sequence[Variable], kept: IntArray | None) -> list[FloatArray]:
-    return [_numbers(variable.take(kept), "offset") for variable in offsets]
+    return [numbers(variable.take(kept), "offset") for variable in offsets]
 
 
 def _logs(exposure: FloatArray | None) -> FloatArray | None:

@@ -16,6 +16,8 @@ from interlace.formula.coding import without_columns
 from interlace.formula.grammar import MixedFormula
 from interlace.frames.columns import Columns
 from interlace.frames.levels import FactorLabels
+from interlace.pls import PLSFit, ProfiledCriterion, fit, profiled_criterion
+from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 
@@ -254,6 +256,34 @@ class Design:
     def with_response(self, y: FloatArray, name: str) -> Design:
         """The same design with another response, shape (n,)."""
         return Design(replace(self.schema, yname=name), replace(self.rows, y=y))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that enter the fit."""
+        return len(self.y)
+
+    @property
+    def counts(self) -> tuple[IntArray, ...]:
+        """Rows of each level, per factor."""
+        return tuple(np.bincount(factor.codes, minlength=factor.n_levels) for factor in self.factors)
+
+    @property
+    def extras(self) -> list[str]:
+        """Which of weights and offset there are."""
+        return [name for name in ("weights", "offset") if getattr(self, name) is not None]
+
+    def cells(self, first: int, second: int) -> int:
+        """How many combinations of levels of two factors occur."""
+        a, b = self.factors[first], self.factors[second]
+        return len(np.unique(a.codes.astype(np.int64) * b.n_levels + b.codes))
+
+    def criterion(self, *, reml: bool, solver: Solver = "auto") -> ProfiledCriterion:
+        """The criterion to be minimised."""
+        return profiled_criterion(*self.arrays, **self.weighting, reml=reml, solver=solver)
+
+    def fit(self, *, reml: bool, solver: Solver = "auto", **how: Any) -> PLSFit:
+        """Fit the model; the keywords are those of `interlace.pls.fit`."""
+        return fit(*self.arrays, **self.weighting, reml=reml, solver=solver, **how)
 
     @property
     def arrays(self) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...], FloatArray, FloatArray]:

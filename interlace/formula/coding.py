@@ -1,7 +1,8 @@
 """Model matrices from the text of a formula's sides, coded by patsy.
 
-Only this module, `variables` and `storage` know patsy. Each variable is evaluated once, whichever and however
-many sides it stands in; patsy codes the evaluated variables, in rows and with levels that the caller chose.
+Only this module, `variables`, `chunkwise` and `storage` know patsy. Each variable is evaluated once,
+whichever and however many sides it stands in; patsy codes the evaluated variables, in rows and with levels
+that the caller chose.
 """
 
 from __future__ import annotations
@@ -259,6 +260,27 @@ def code_sides(
         for info, terms in zip(ordered, sides, strict=True)
     ]
     return list(zip(codings, matrices, strict=True))
+
+
+def matrices_of(codings: Sequence[Coding], variables: Mapping[str, Variable], n: int) -> list[FloatArray]:
+    """Matrices of several codings for variables that are evaluated already.
+
+    Parameters
+    ----------
+    codings : sequence of Coding
+        As `code_sides` gave them.
+    variables : mapping of str to Variable
+        All their variables in other rows, without missing values.
+    n : int
+        Rows.
+
+    Returns
+    -------
+    list of ndarray of shape (n, k)
+    """
+    known = {f.name(): info for coding in codings for f, info in coding.info.factor_infos.items()}
+    data = {code: _conform(variables[code], info) for code, info in known.items()}
+    return [_built([coding.info], data if coding.info.factor_infos else {}, n)[0] for coding in codings]
 
 
 def _needed(expressions: Mapping[str, Expression], terms: Terms) -> dict[str, Expression]:

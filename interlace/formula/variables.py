@@ -203,10 +203,10 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
 
 
 def _without_gaps(state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "transforms": {name: _CompleteRows(t) for name, t in state["transforms"].items()}}
+    return {**state, "transforms": {name: CompleteRows(t) for name, t in state["transforms"].items()}}
 
 
-class _CompleteRows:
+class CompleteRows:
     """A transformation that learns its means and knots from the rows in which its arguments have values."""
 
     def __init__(self, transform: Any) -> None:
@@ -216,6 +216,7 @@ class _CompleteRows:
         return getattr(self._transform, name)
 
     def memorize_chunk(self, *arguments: Any, **options: Any) -> None:
+        """Take some rows in, those with gaps left out."""
         sizes = [np.shape(argument)[:1] for argument in arguments]
         by_row = [size == sizes[0] != () for size in sizes]
         gaps = [missing_rows(argument) for argument, rows in zip(arguments, by_row, strict=True) if rows]
@@ -236,7 +237,7 @@ def _evaluated(factor: EvalFactor, state: dict[str, Any], columns: Mapping[str, 
 def _explained(code: str, columns: Mapping[str, Any], env: EvalEnvironment, error: Exception) -> DesignError:
     """What to tell the user when an expression cannot be evaluated."""
     cause = error.__cause__
-    names = [*names_in(code), *_quoted_names(code)]
+    names = [*names_in(code), *quoted_names(code)]
     absent = [name for name in names if name not in columns and not _visible(name, env)]
     if isinstance(cause, KeyError):
         absent = absent or [str(cause.args[0])]
@@ -280,7 +281,7 @@ def _calls(code: str) -> list[tuple[str, str]]:
     ]
 
 
-def _quoted_names(code: str) -> list[str]:
+def quoted_names(code: str) -> list[str]:
     """Columns that the code refers to as ``Q("name")``."""
     calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
     quotes = (call.args[0] for call in calls if getattr(call.func, "id", "") == "Q" and call.args)

@@ -21,7 +21,9 @@ Missing = Literal["drop", "raise", "none"]
 _UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
 
 
-def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None:
+def subset_rows(
+    frame: pd.DataFrame, subset: Any, names: Any, *, may_be_empty: bool = False
+) -> IntArray | None:
     """Positions of the rows that ``subset=`` asks for.
 
     Parameters
@@ -33,6 +35,8 @@ def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None
         aligned by its index; missing means False.
     names : mapping
         Values for the ``@names`` of a query.
+    may_be_empty : bool, default False
+        Whether it may leave no row, as of a part of the data.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def subset_rows(frame: pd.DataFrame, subset: Any, names: Any) -> IntArray | None
             f"subset= does not fit the data ({type(error).__name__}: {error}); wanted a query, "
             f"{len(frame)} booleans, or labels of the index"
         ) from error
-    if len(rows) == 0:
+    if len(rows) == 0 and not may_be_empty:
         raise DesignError("subset= leaves no rows")
     if len(np.unique(rows)) < len(rows):
         raise DesignError(

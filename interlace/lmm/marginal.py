@@ -68,8 +68,7 @@ class MarginalModel(LikelihoodModel):
         >>> round(model.criterion(reml=False)([1.0, 0.0, 1.0]), 4)
         1784.6423
         """
-        design = self.design
-        return pls.profiled_criterion(*design.arrays, **design.weighting, reml=reml, solver=solver)
+        return self.design.criterion(reml=reml, solver=solver)
 
     def loglike(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> float:
         """Log-likelihood of fixed effects and variance parameters.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from interlace import pls
 from interlace.arrays import FloatArray
-from interlace.design import Design, build_design, design_from_arrays
+from interlace.design import Design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.from_arrays import is_matrix
 from interlace.design.from_formula import with_groups
@@ -34,10 +34,14 @@ from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
 from interlace.modelling.options import check_choice, drawing, printer, step_count
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
+from interlace.pls.matrices.structures import unstructured
+from interlace.streaming.build import design_of, refuse_source
+from interlace.streaming.record import StreamedDesign
 
 from .marginal import MarginalModel
 from .recipe import Recipe, known_changes
 from .results import CrossedLMMResults
+from .streamed import StreamedLMMResults
 from .wrapper import CrossedLMMResultsWrapper
 
 # Looked up once: get_args takes longer than a product of small matrices.
@@ -152,8 +156,11 @@ class CrossedLMM(MarginalModel, DescribedModel):
         formula : str
             ``"y ~ x + (1 + x | g)"``: the fixed part as patsy reads it, random-effects terms as lme4
             does. The terms may also be given by ``groups`` and ``random``.
-        data : DataFrame or dict of arrays
-            The columns; polars and pyarrow tables too. Never modified.
+        data : DataFrame, dict of arrays or source
+            The columns; polars and pyarrow tables too. Never modified. A path or pattern of Parquet or CSV
+            files, a ``pyarrow.dataset``, a polars ``LazyFrame``, a DuckDB relation or the text of a query, a
+            Dask frame, or a function that returns an iterator of frames is read in chunks: its rows are never
+            all in memory.
         groups : str or sequence of str, optional
             Grouping factors with a random intercept each; ``"a/b"`` and ``"a:b"`` as in lme4.
         random : str or sequence of str, optional
@@ -197,12 +204,13 @@ class CrossedLMM(MarginalModel, DescribedModel):
         refuse_unknown("CrossedLMM.from_formula", unknown)
         parsed = parse_formula(formula)
         if re_formula is not None or vc_formula is not None:
+            refuse_source(data, "re_formula= and vc_formula=")
             if groups is not None and not isinstance(groups, str):  # values, as MixedLM takes them
                 data, names = with_groups(as_frame(data), groups)
                 groups = names[0] if len(names) == 1 else groups
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
             groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
-        design = build_design(
+        design = design_of(
             parsed,
             data,
             groups=groups,
@@ -223,9 +231,9 @@ class CrossedLMM(MarginalModel, DescribedModel):
         self, design: Design, *, formula: str | None = None, frame: Any = None, labelled: bool = True
     ) -> None:
         """Finish the construction: the design becomes statsmodels' data."""
-        super().__init__(design.y, design.X, design=design, formula=formula, frame=frame, labelled=labelled)
+        super().__init__(None, None, design=design, formula=formula, frame=frame, labelled=labelled)
         self._init_keys: list[str] = []
-        self._labelled(design, len(design.y), formula)
+        self._labelled(design, design.n_rows, formula)
 
     def _labelled(self, design: Design, n: int, formula: str | None) -> None:
         self.recipe = Recipe()
@@ -326,9 +334,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         if ddf == "kenward-roger" and not reml:
             raise InferenceError(KENWARD_ROGER_NEEDS_REML)
         design = self.design
-        pls_fit = pls.fit(
-            *design.arrays,
-            **design.weighting,
+        pls_fit = design.fit(
             reml=bool(reml),
             start=self._start(start_params),
             solver=solver,
@@ -336,17 +342,21 @@ class CrossedLMM(MarginalModel, DescribedModel):
             maxiter=MAXITER if maxiter is None else step_count(maxiter),
             callback=printer() if disp else None,
         )
-        results = CrossedLMMResults(self, pls_fit, full_output=full_output)
+        results = self._results_class(self, pls_fit, full_output=full_output)
         results.ddf = ddf
         warn_of_singularity(results)
         warn_of_no_optimum(results)
         return CrossedLMMResultsWrapper(results)
 
+    @property
+    def _results_class(self) -> type[CrossedLMMResults]:
+        return StreamedLMMResults if isinstance(self.design, StreamedDesign) else CrossedLMMResults
+
     def _start(self, start_params: ArrayLike | None) -> FloatArray | None:
         if start_params is None:
             return None
         theta = np.asarray(start_params, dtype=float)
-        size = sum(term.n_theta for term in self.design.terms)
+        size = sum(unstructured(len(term.columns)).m for term in self.design.term_labels)
         if theta.shape != (size,) or not np.isfinite(theta).all():
             raise ValueError(
                 f"start_params has shape {theta.shape}; give {size} finite numbers, the lower triangles of "
@@ -362,7 +372,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
 
     def results_of(self, pls_fit: pls.PLSFit, ddf: Ddf = "satterthwaite") -> CrossedLMMResultsWrapper:
         """Results of a fit that was made elsewhere, without its warnings."""
-        results = CrossedLMMResults(self, pls_fit)
+        results = self._results_class(self, pls_fit)
         results.ddf = ddf
         return CrossedLMMResultsWrapper(results)
 
@@ -418,7 +428,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         model = type(self).__new__(type(self))
         env = guarded(environment_above(eval_env), safe=recipe.safe_formula)
         for_design = {name: value for name, value in vars(recipe).items() if name != "safe_formula"}
-        design = build_design(new, frame, eval_env=env, **for_design)
+        design = design_of(new, frame, eval_env=env, **for_design)
         model._adopt(design, formula=str(new), frame=frame)
         model.recipe = recipe
         return model, options

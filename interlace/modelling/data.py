@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from statsmodels.base.data import PandasData
 from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.names import variance_names
+from interlace.streaming.record import StreamedDesign
+from interlace.streaming.rows import StreamedRows
 
 
 class DesignData(PandasData):
@@ -53,10 +56,15 @@ class DesignData(PandasData):
         self.more_names = tuple(more_names)
         self.formula = formula
         self.frame = frame
-        self.endog: FloatArray | None = design.y
-        self.exog: FloatArray | None = design.X
-        self.const_idx = _constant_column(design.X)
-        self.k_constant = int(self.const_idx is not None or _spans_constant(design.X))
+        self.endog: FloatArray | None = None
+        self.exog: FloatArray | None = None
+        if isinstance(design, StreamedDesign):
+            self.const_idx, spans = design.constant
+        else:
+            self.endog, self.exog = design.y, design.X
+            self.const_idx = _constant_column(design.X)
+            spans = self.const_idx is not None or _spans_constant(design.X)
+        self.k_constant = int(spans)
         self._cache: dict[str, Any] = {}
 
     @property
@@ -111,8 +119,10 @@ class DesignData(PandasData):
         return pd.DataFrame(self.exog, index=self.row_labels, columns=self.xnames)
 
     def wrap_output(self, obj: Any, how: str = "columns", names: Any = None) -> Any:
-        """Label an array, unless the model was given by arrays that have no labels either."""
-        return super().wrap_output(obj, how, names) if self.labelled else obj
+        """Label an array, unless the model was given by plain arrays, or the rows carry their own labels."""
+        if isinstance(obj, StreamedRows) or not self.labelled:
+            return obj
+        return super().wrap_output(obj, how, names)
 
     def attach_cov(self, result: FloatArray) -> Any:
         """Label a covariance of all the parameters; leave that of a contrast as it is."""
@@ -153,6 +163,8 @@ class DesignData(PandasData):
     # statsmodels leaves patsy's objects out of the pickle and evaluates the formula anew when loading, in
     # whatever namespace happens to call; a design knows how to store itself.
     def __getstate__(self) -> dict[str, Any]:
+        if isinstance(self.design, StreamedDesign) and not isinstance(self.frame, str | Path | list | tuple):
+            return {**self.__dict__, "frame": None}  # a query or a function: it stays where it was made
         return self.__dict__
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:

@@ -128,8 +128,7 @@ class MixedResults(LikelihoodModelResults):
     @cached_property
     def group_sizes(self) -> pd.DataFrame:
         """Smallest, largest and mean number of rows per group, one line per grouping factor."""
-        sizes = [np.bincount(f.codes, minlength=f.n_levels) for f in self.record.design.factors]
-        rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in sizes]
+        rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in self.record.design.counts]
         return pd.DataFrame(rows, index=self.ngroups.index, columns=["min", "max", "mean"])
 
     # ---- Standard errors, intervals -------------------------------------------------------------

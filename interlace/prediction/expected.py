@@ -9,39 +9,43 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
-from interlace.design import NewDesign, apply_design
+from interlace.design import apply_design
 from interlace.errors import DesignError
 from interlace.fitted import EstimatedModel, Fitted
+from interlace.streaming.record import StreamedDesign
+from interlace.streaming.rows import StreamedRows
+from interlace.streaming.sources import source_of
 
-from .parts import (
-    NewLevels,
-    check_new_levels,
-    chosen_factors,
-    conditional_mean,
-    fixed_part,
-    mean_of_terms,
-    refuse_unseen,
-)
+from .parts import NewLevels, check_new_levels, chosen_factors, conditional_mean, fixed_part, mean_of_terms
+from .streamed import of_new_rows, of_own_rows, of_source
 
 
-def fittedvalues_marginal(self: EstimatedModel) -> FloatArray:
+def fittedvalues_marginal(self: EstimatedModel) -> FloatArray | StreamedRows:
     """Fixed part and offset, at random effects of zero."""
+    if isinstance(self.record.design, StreamedDesign):
+        return of_own_rows(self.record, {"fittedvalues_marginal": "fittedvalues_marginal"})
     design = self.record.design
     return fixed_part(design.X, self.fe_params, design.offset)
 
 
-def fittedvalues(self: EstimatedModel) -> FloatArray:
-    """Fixed part, offset and the conditional modes of the random effects."""
+def fittedvalues(self: EstimatedModel) -> FloatArray | StreamedRows:
+    """Fixed part, offset and the conditional modes of the random effects; streamed where the rows are."""
+    if isinstance(self.record.design, StreamedDesign):
+        return of_own_rows(self.record, {"fittedvalues": "fittedvalues"})
     return conditional_mean(self.record.design, self.record.fit)
 
 
-def resid(self: EstimatedModel) -> FloatArray:
-    """Response minus ``fittedvalues``."""
+def resid(self: EstimatedModel) -> FloatArray | StreamedRows:
+    """Response minus ``fittedvalues``; streamed where the rows are."""
+    if isinstance(self.record.design, StreamedDesign):
+        return of_own_rows(self.record, {"resid": "resid"})
     return self.record.design.y - self.fittedvalues
 
 
-def resid_marginal(self: EstimatedModel) -> FloatArray:
+def resid_marginal(self: EstimatedModel) -> FloatArray | StreamedRows:
     """Response minus ``fittedvalues_marginal``."""
+    if isinstance(self.record.design, StreamedDesign):
+        return of_own_rows(self.record, {"resid_marginal": "resid_marginal"})
     return self.record.design.y - self.fittedvalues_marginal
 
 
@@ -53,13 +57,14 @@ def predict(
     random: bool | str | Collection[str] = True,
     new_levels: NewLevels = "error",
     exog: Any = None,
-) -> pd.Series:
+) -> Any:
     """Compute expected responses, for the rows of the fit or for new data.
 
     Parameters
     ----------
-    data : DataFrame or dict of arrays, optional
-        New data with the columns of the formula and of the grouping factors; the rows of the fit if None.
+    data : DataFrame, dict of arrays or source, optional
+        New data with the columns of the formula and of the grouping factors; the rows of the fit if None. A
+        source that is read in chunks (files, a lazy frame, ...) gives `StreamedRows`.
     transform : bool, default True
         Must be True: the formula is always applied to ``data``.
     random : bool or str or collection of str, default True
@@ -73,8 +78,8 @@ def predict(
 
     Returns
     -------
-    Series
-        On the index of the data; NaN where a used column is missing.
+    Series or StreamedRows
+        On the index of the data, or in the order of the source; NaN where a used column is missing.
 
     Raises
     ------
@@ -99,10 +104,15 @@ def predict(
             "random effects from a fixed-effects model matrix"
         )
     chosen = chosen_factors(self.record.design.factor_names, random=random)
+    if data is None and isinstance(self.record.design, StreamedDesign):
+        return of_own_rows(self.record, {"predicted": "fittedvalues"}, chosen=chosen)
+    source = None if data is None else source_of(data)
+    if source is not None:
+        return of_source(self.record, source, chosen, new_levels)
     if data is None:
         return pd.Series(_of_fitted_rows(self.record, chosen), index=self.record.design.index)
     new = apply_design(self.record.design, data, factors=chosen)
-    return pd.Series(_of_new_rows(self.record, new, chosen, new_levels), index=new.index)
+    return pd.Series(of_new_rows(self.record, new, chosen, new_levels), index=new.index)
 
 
 def _without_random_effects(fitted: Fitted, data: Any, exog: Any, random: Any) -> pd.Series:
@@ -114,7 +124,7 @@ def _without_random_effects(fitted: Fitted, data: Any, exog: Any, random: Any) -
     matrix = np.asarray(exog) if isinstance(exog, np.ndarray | list | tuple) else None
     if matrix is None or matrix.dtype.names:
         new = apply_design(fitted.design, exog, factors=())
-        return pd.Series(_of_new_rows(fitted, new, (), "error"), index=new.index)
+        return pd.Series(of_new_rows(fitted, new, (), "error"), index=new.index)
     k = len(fitted.fit.beta)
     X = matrix[:, None] if matrix.ndim == 1 and k == 1 else np.atleast_2d(matrix)
     if X.ndim != 2 or X.shape[1] != k:
@@ -131,13 +141,3 @@ def _of_fitted_rows(fitted: Fitted, chosen: Collection[str]) -> FloatArray:
     codes = [factor.codes for factor in design.factors]
     mean = fixed_part(design.X, fit.beta, design.offset)
     return mean_of_terms(mean, design.schema, [term.Xi for term in design.terms], codes, fit.b, chosen)
-
-
-def _of_new_rows(
-    fitted: Fitted, new: NewDesign, chosen: Collection[str], new_levels: NewLevels
-) -> FloatArray:
-    for labels, unseen in zip(fitted.design.factor_labels, new.unseen, strict=True):
-        if labels.name in chosen and new_levels == "error":
-            refuse_unseen(labels.name, unseen, labels.levels)
-    mean = fixed_part(new.X, fitted.fit.beta, new.offset)
-    return mean_of_terms(mean, fitted.design.schema, new.Xi, new.codes, fitted.fit.b, chosen)

@@ -36,6 +36,7 @@ ORDER = [
     "frames",
     "formula",
     "design",
+    "streaming",
     "fitted",
     # statistics of a fit
     "inference",
@@ -63,7 +64,7 @@ APART = {("glmm", "lmm")}
 
 # Libraries that have few doors, and those that the numerical room may use at all.
 DOORS = {
-    "patsy": {"formula.coding", "formula.safe", "formula.storage", "formula.variables"},
+    "patsy": {"formula.chunkwise", "formula.coding", "formula.safe", "formula.storage", "formula.variables"},
     "sksparse": {"pls.factor.cholmod"},
     "sklearn": {"sklearn.regressor"},
     "stargazer": {"neighbours.stargazer"},
