@@ -154,7 +154,8 @@ class MarginalModel(LikelihoodModel):
         return -self.hessian(params, scale, reml=reml)
 
     def _likelihood(self, reml: bool) -> Likelihood:
-        return Likelihood(self.criterion(reml=reml), tuple(term.k for term in self.design.terms))
+        sizes = tuple(len(term.columns) for term in self.design.term_labels)
+        return Likelihood(self.criterion(reml=reml), sizes)
 
     def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
         """Compute the fixed part of the mean, without the offset.

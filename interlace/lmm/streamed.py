@@ -32,8 +32,8 @@ class StreamedLMMResults(CrossedLMMResults):
     >>> sleep = interlace.datasets.load_sleepstudy()
     >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", lambda: iter([sleep[:100], sleep[100:]]))
     >>> fit.resid.describe().round(2)
-           count  mean    std     min     max
-    resid  180.0   0.0  23.44 -101.18  131.98
+           count  mean   std     min     max
+    resid  180.0   0.0  23.5 -101.18  132.55
     """
 
     def augment(self, data: Any = None) -> Any:

@@ -82,7 +82,7 @@ class Coder:
         made = dict(zip(self.codings, matrices_of(list(self.codings.values()), variables, n), strict=True))
         X = made[self.plan.sides[0]]
         weights = None if found.weights is None else found.weights[found.kept]
-        chunk = Chunk(
+        return Chunk(
             codes=tuple(self._codes(found, labels) for labels in self.factors),
             Xi=tuple(
                 np.ones((n, 1)) if term.coding is None else made[term.coding.terms] for term in self.terms
@@ -92,8 +92,6 @@ class Coder:
             weights=weights,
             offset=found.offsets(self.plan),
         )
-        self._check(chunk)
-        return chunk
 
     def _recoded(self, found: Evaluated, code: str) -> Variable:
         variable = found.variables[code]
@@ -120,7 +118,8 @@ class Coder:
             raise SourceError(CHANGED.format(f'"{labels.name}" has the new level {value!r}'))
         return codes
 
-    def _check(self, chunk: Chunk) -> None:
+    def check(self, chunk: Chunk) -> None:
+        """Refuse infinite values and useless weights."""
         check_finite(chunk.y, (self.plan.response,), "the response")
         check_finite(chunk.X, self.fixed.names, "the fixed effects")
         for term, Xi in zip(self.terms, chunk.Xi, strict=True):
@@ -275,12 +274,13 @@ class Multiply:
         found, chunk = self.coder.read(frame)
         if chunk is None:
             return Summed(len(frame), 0, 0, None)
+        self.coder.check(chunk)
         sums = sums_of(chunk, self.pilot, self.coder.skeleton)
         return Summed(len(frame), len(chunk.y), found.checksum(), sums)
 
 
 def stacked(coder: Coder, frames: Sequence[pd.DataFrame]) -> Chunk:
-    """Complete rows of several small frames as arrays.
+    """Complete rows of several small frames as arrays, those left out that will be refused later.
 
     Parameters
     ----------
@@ -299,11 +299,23 @@ def stacked(coder: Coder, frames: Sequence[pd.DataFrame]) -> Chunk:
         present = [vector for vector in vectors if vector is not None]
         return np.concatenate(present) if present else None
 
-    return Chunk(
-        codes=tuple(np.concatenate(own) for own in zip(*(c.codes for c in chunks), strict=True)),
-        Xi=tuple(np.concatenate(own) for own in zip(*(c.Xi for c in chunks), strict=True)),
-        X=np.concatenate([c.X for c in chunks]),
-        y=np.concatenate([c.y for c in chunks]),
-        weights=joined([c.weights for c in chunks]),
-        offset=joined([c.offset for c in chunks]),
+    return _usable(
+        Chunk(
+            codes=tuple(np.concatenate(own) for own in zip(*(c.codes for c in chunks), strict=True)),
+            Xi=tuple(np.concatenate(own) for own in zip(*(c.Xi for c in chunks), strict=True)),
+            X=np.concatenate([c.X for c in chunks]),
+            y=np.concatenate([c.y for c in chunks]),
+            weights=joined([c.weights for c in chunks]),
+            offset=joined([c.offset for c in chunks]),
+        )
     )
+
+
+def _usable(rows: Chunk) -> Chunk:
+    """Rows without infinite values and useless weights."""
+    good = np.isfinite(rows.centred) & np.isfinite(rows.X).all(axis=1)
+    for Xi in rows.Xi:
+        good &= np.isfinite(Xi).all(axis=1)
+    if rows.weights is not None:
+        good &= np.isfinite(rows.weights) & (rows.weights > 0)
+    return rows if good.all() else rows.take(np.flatnonzero(good))

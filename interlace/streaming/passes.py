@@ -146,7 +146,7 @@ class Passes:
         self._begin()
         if isinstance(self.source, DaskSource):
             return _on_workers(self.source, self.columns, work, self._called)
-        return _pairwise(self._worked(work))
+        return _pairwise(self._worked(work), self._called)
 
     def each(self, see: Callable[[pd.DataFrame], None]) -> None:
         """Show every chunk to something: one pass."""
@@ -179,20 +179,22 @@ class Passes:
         self._rows = rows
 
 
-def _pairwise(parts: Iterable[Partial]) -> Partial:
+def _pairwise(parts: Iterable[Partial], called: str) -> Partial:
     """Sum in a tree: few additions of small numbers to large ones, and few large sums at a time."""
     held: list[tuple[int, Any]] = []
     for part in parts:
         size, total = 1, part
         while held and held[-1][0] == size:
-            total = held.pop()[1] + total
+            with broken_off(called, "putting chunks together"):
+                total = held.pop()[1] + total
             size *= 2
         held.append((size, total))
     if not held:
         raise SourceError("the data have no rows; wanted one per observation")
     whole: Any = held.pop()[1]
     while held:
-        whole = held.pop()[1] + whole
+        with broken_off(called, "putting chunks together"):
+            whole = held.pop()[1] + whole
     return whole
 
 
@@ -208,7 +210,7 @@ def _on_workers(source: DaskSource, columns: Sequence[str], work: Work[Partial],
         for number, part in enumerate(source.parts(columns))
     ]
     while len(parts) > 1:
-        pairs = [dask.delayed(_added)(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
+        pairs = [dask.delayed(_added)(a, b, called) for a, b in zip(parts[::2], parts[1::2], strict=False)]
         parts = pairs + (parts[-1:] if len(parts) % 2 else [])
     total = parts[0].compute() if parts else None
     if total is None:
@@ -216,9 +218,10 @@ def _on_workers(source: DaskSource, columns: Sequence[str], work: Work[Partial],
     return total
 
 
-def _added(a: Any, b: Any) -> Any:
+def _added(a: Any, b: Any, called: str) -> Any:
     present = [x for x in (a, b) if x is not None]
-    return operator.add(*present) if len(present) == 2 else present[0] if present else None
+    with broken_off(called, "putting partitions together"):
+        return operator.add(*present) if len(present) == 2 else present[0] if present else None
 
 
 def _of_partition(table: Any, work: Work[Any], origin: str, called: str) -> Any:
@@ -229,4 +232,4 @@ def _of_partition(table: Any, work: Work[Any], origin: str, called: str) -> Any:
         own = frame.iloc[start : start + ROWS]
         with broken_off(called, str(Place(origin, number, start, len(own)))):
             parts.append(work(own))
-    return _pairwise(parts) if parts else None
+    return _pairwise(parts, called) if parts else None

@@ -363,21 +363,24 @@ def _lazy_frame(frame: Any) -> Source:
 
 def _from_text(data: str | Path) -> Source:
     text = str(data)
-    if Path(text).exists():
-        paths: tuple[str, ...] = (text,)
-    elif has_magic(text):
-        paths = tuple(sorted(glob(text, recursive=True)))
-    elif _QUERY.match(text):
+    found = [text] if _exists(text) else sorted(glob(text, recursive=True)) if has_magic(text) else []
+    paths = tuple(found)
+    if not paths and _QUERY.match(text):
         duckdb = wanted("duckdb", "a query in SQL is run by DuckDB", "duckdb pyarrow")
         return RelationSource(duckdb.sql(text), "the query")
-    else:
-        paths = ()
     if not paths:
         raise DesignError(
             f'no file is at "{text}"; wanted a path or pattern of Parquet or CSV files, such as '
             '"ratings/*.parquet", or a query that begins with SELECT'
         )
     return ArrowSource(_opened(paths), text, paths)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # a query may be too long for a name, or hold what no name can
+        return False
 
 
 def wanted(module: str, why: str, package: str) -> Any:

@@ -50,6 +50,17 @@ class Chunk:
     weights: FloatArray | None = None
     offset: FloatArray | None = None
 
+    def take(self, rows: IntArray) -> Chunk:
+        """Some of the rows."""
+        return Chunk(
+            codes=tuple(own[rows] for own in self.codes),
+            Xi=tuple(own[rows] for own in self.Xi),
+            X=self.X[rows],
+            y=self.y[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            offset=None if self.offset is None else self.offset[rows],
+        )
+
     @property
     def centred(self) -> FloatArray:
         """Response less offset, (n,)."""
@@ -135,12 +146,16 @@ def pilot_of(rows: Chunk) -> Pilot:
     Parameters
     ----------
     rows : Chunk
-        From everywhere in the data, if possible.
+        From everywhere in the data, if possible; with none at all the coordinates are the columns themselves.
 
     Returns
     -------
     Pilot
     """
+    if not len(rows.y):
+        sizes = rows.X.shape[1], *(Xi.shape[1] for Xi in rows.Xi)
+        P, *L = (np.eye(k) for k in sizes)
+        return Pilot(P, np.zeros(len(P)), 1.0, tuple(L))
     root = np.ones(len(rows.y)) if rows.root is None else rows.root
     X, y = rows.X * root[:, None], rows.centred * root
     n, p = X.shape
@@ -148,8 +163,8 @@ def pilot_of(rows: Chunk) -> Pilot:
     left = float(np.sqrt(np.mean((y - X @ beta) ** 2))) if n > 2 * p else 0.0
     spread = float(np.sqrt(np.mean(y**2)))
     scale = left if left > PILOT_EXACT * spread else spread or 1.0
-    L = tuple(term_basis(RandomTerm(0, Xi), rows.weights) for Xi in rows.Xi)
-    return Pilot(pilot_triangle(X / np.sqrt(n)), beta, scale, L)
+    bases = tuple(term_basis(RandomTerm(0, Xi), rows.weights) for Xi in rows.Xi)
+    return Pilot(pilot_triangle(X / np.sqrt(n)), beta, scale, bases)
 
 
 def pilot_triangle(X: FloatArray) -> FloatArray:
