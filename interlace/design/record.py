@@ -17,7 +17,6 @@ from interlace.formula.grammar import MixedFormula
 from interlace.frames.columns import Columns
 from interlace.frames.levels import FactorLabels
 from interlace.pls import PLSFit, ProfiledCriterion, fit, profiled_criterion
-from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 
@@ -277,13 +276,13 @@ class Design:
         a, b = self.factors[first], self.factors[second]
         return len(np.unique(a.codes.astype(np.int64) * b.n_levels + b.codes))
 
-    def criterion(self, *, reml: bool, solver: Solver = "auto") -> ProfiledCriterion:
-        """The criterion to be minimised."""
-        return profiled_criterion(*self.arrays, **self.weighting, reml=reml, solver=solver)
+    def criterion(self, *, reml: bool, **how: Any) -> ProfiledCriterion:
+        """The criterion to be minimised; the keywords are those of `interlace.pls.profiled_criterion`."""
+        return profiled_criterion(*self.arrays, **self.weighting, reml=reml, **how)
 
-    def fit(self, *, reml: bool, solver: Solver = "auto", **how: Any) -> PLSFit:
+    def fit(self, *, reml: bool, **how: Any) -> PLSFit:
         """Fit the model; the keywords are those of `interlace.pls.fit`."""
-        return fit(*self.arrays, **self.weighting, reml=reml, solver=solver, **how)
+        return fit(*self.arrays, **self.weighting, reml=reml, **how)
 
     @property
     def arrays(self) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...], FloatArray, FloatArray]:

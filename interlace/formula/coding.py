@@ -263,21 +263,7 @@ def code_sides(
 
 
 def matrices_of(codings: Sequence[Coding], variables: Mapping[str, Variable], n: int) -> list[FloatArray]:
-    """Matrices of several codings for variables that are evaluated already.
-
-    Parameters
-    ----------
-    codings : sequence of Coding
-        As `code_sides` gave them.
-    variables : mapping of str to Variable
-        All their variables in other rows, without missing values.
-    n : int
-        Rows.
-
-    Returns
-    -------
-    list of ndarray of shape (n, k)
-    """
+    """Matrices, (n, k) each, of several codings for variables of other rows, without missing values."""
     known = {f.name(): info for coding in codings for f, info in coding.info.factor_infos.items()}
     data = {code: _conform(variables[code], info) for code, info in known.items()}
     return [_built([coding.info], data if coding.info.factor_infos else {}, n)[0] for coding in codings]

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from interlace.arrays import FloatArray, IntArray
-from interlace.errors import OptimizationError
-from interlace.pls.factor.iterative import PROBES, IterativeFactorization
-from interlace.pls.factor.solvers import Solver, choose
+from interlace.pls.factor.iterative import PROBES
+from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.basis import FixedBasis, fixed_basis, term_basis
 from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
 from interlace.pls.matrices.relcov import RelativeCovariance, null_space, relative_covariance
@@ -33,6 +32,8 @@ from interlace.pls.search.information import (
 from interlace.pls.search.optimize import Iteration, Optimum, minimize
 from interlace.pls.search.sampled import MonteCarlo, SampledCriterion, minimize_sampled
 from interlace.pls.search.start import moment_start
+
+from .summed import check_variation, criterion_of
 
 # Columns of Z that are solved for together where not all are wanted.
 SOLVED_TOGETHER = 256
@@ -252,18 +253,11 @@ def profiled_criterion(
 
     sqrt_weights = None if weights is None else np.sqrt(weights)
     basis, Qy = fixed_basis(X, y if offset is None else y - offset, sqrt_weights)
-    if basis.scale == 0.0:
-        raise OptimizationError(
-            "the fixed effects reproduce the response exactly; there is no variation left to divide into "
-            "variance components. Check the response and the formula."
-        )
+    check_variation(basis)
     log_weights = 0.0 if weights is None else float(np.log(weights).sum())
     columns = _factor_columns(terms, bases, len(factors), sqrt_weights)
     cp = cross_products(factors, columns, Qy, relcov.layout, log_weights)
-    factorization = choose(cp, relcov.layout, factors, solver)
-    if isinstance(factorization, IterativeFactorization):
-        return SampledCriterion(cp, relcov, factorization.with_probes(probes, seed), basis, reml=reml)
-    return ProfiledCriterion(cp, relcov, factorization, basis, reml=reml)
+    return criterion_of(cp, relcov, factors, basis, reml=reml, solver=solver, probes=probes, seed=seed)
 
 
 def _width(terms: Sequence[RandomTerm], f: int) -> int:

@@ -12,7 +12,6 @@ from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design, UsedRows
 from interlace.errors import DesignError
 from interlace.pls import PLSFit, ProfiledCriterion, fit_criterion
-from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.settled import Products
 from interlace.pls.matrices.sums import Sums
 from interlace.pls.summed import summed_criterion
@@ -81,13 +80,14 @@ class StreamedDesign(Design):
         rows, columns = block.coords[0] // layout.K[a], block.coords[1] // layout.K[b]
         return len(np.unique(rows.astype(np.int64) * layout.n_levels[b] + columns))
 
-    def criterion(self, *, reml: bool, solver: Solver = "auto") -> ProfiledCriterion:
-        """The criterion of the cross-products."""
-        return summed_criterion(self.products, reml=reml, solver=solver)
+    def criterion(self, *, reml: bool, **how: Any) -> ProfiledCriterion:
+        """The criterion of the cross-products; keywords of `interlace.pls.profiled_criterion`."""
+        return summed_criterion(self.products, reml=reml, **how)
 
-    def fit(self, *, reml: bool, solver: Solver = "auto", **how: Any) -> PLSFit:
-        """Fit the model; the keywords are those of `interlace.pls.fit_criterion`."""
-        return fit_criterion(self.criterion(reml=reml, solver=solver), **how)
+    def fit(self, *, reml: bool, **how: Any) -> PLSFit:
+        """Fit the model; the keywords are those of `interlace.pls.fit`."""
+        search = {name: how.pop(name) for name in ("start", "maxiter", "callback") if name in how}
+        return fit_criterion(self.criterion(reml=reml, **how), **search)
 
     def __getstate__(self) -> dict[str, Any]:
         stored = self.source if isinstance(self.source, ArrowSource) and self.source.paths else None

@@ -109,6 +109,16 @@ def test_text_that_looks_like_numbers_is_told_as_in_memory():
         interlace.fit("y ~ dose + (1 | user)", pieces(frame, 30))
 
 
+def test_the_iterative_solver_goes_by_the_same_products():
+    frame = ratings(400).dropna()
+    how = {"solver": "iterative", "seed": 3}
+    streamed = interlace.fit("y ~ x + (1 | user) + (1 | item)", pieces(frame, 90), **how)
+    whole = interlace.fit("y ~ x + (1 | user) + (1 | item)", frame, **how)
+    assert streamed.solver == whole.solver == "iterative"
+    # The same probes; conjugate gradients stop at 1e-7 of their right sides.
+    assert (np.abs(streamed.params - whole.params) < 1e-5 * whole.bse).all()
+
+
 def ranked(x):
     return x.rank()
 
