@@ -51,7 +51,7 @@ APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
 MAXITER = 200
 
 # Keywords of `fit`, where they come together with others.
-FIT_OPTIONS = ("start_params", "maxiter", "disp", "full_output", "solver", "ddf", "probes", "seed")
+FIT_OPTIONS = ("start_params", "starts", "maxiter", "disp", "full_output", "solver", "ddf", "probes", "seed")
 
 
 class CrossedLMM(MarginalModel, DescribedModel):
@@ -263,6 +263,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         disp: bool = False,
         full_output: bool = True,
         *,
+        starts: int | None = None,
         solver: Solver = "auto",
         ddf: Ddf = "satterthwaite",
         probes: int = PROBES,
@@ -277,7 +278,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
             REML or ML.
         start_params : array_like of shape (n_theta,), optional
             Covariance parameters to start from, relative to the residual standard deviation and in lme4's
-            order, as ``results.theta`` has them. The optimum does not depend on them.
+            order, as ``results.theta`` has them. The search then ends in the minimum next to them, and no
+            other is looked for unless ``starts`` says so.
         method : "newton", optional
             There is one method; the argument is here for statsmodels' sake.
         maxiter : int, optional
@@ -286,6 +288,10 @@ class CrossedLMM(MarginalModel, DescribedModel):
             Print one line per iteration.
         full_output : bool, default True
             Keep the path of the search in ``results.mle_retvals["allvecs"]``.
+        starts : int, optional
+            Searches from different starts. By default one where the data are many for each covariance
+            parameter, and as many as it takes for further ones to show nothing new where they are few;
+            ``results.minima`` lists the minima that were met.
         solver : {"auto", "cholmod", "blocked", "iterative"}, default "auto"
             Sparse factorization by CHOLMOD, or the one by blocks that needs no other library; or none, for
             crossed factors with so many levels that no factorization fits: conjugate gradients and sampled
@@ -337,6 +343,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         pls_fit = design.fit(
             reml=bool(reml),
             start=self._start(start_params),
+            starts=checked_starts(starts),
             solver=solver,
             **drawing(probes=probes, seed=seed),
             maxiter=MAXITER if maxiter is None else step_count(maxiter),

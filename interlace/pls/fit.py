@@ -31,6 +31,7 @@ from interlace.pls.search.information import (
 )
 from interlace.pls.search.optimize import Iteration, Optimum, minimize
 from interlace.pls.search.sampled import MonteCarlo, SampledCriterion, minimize_sampled
+from interlace.pls.search.several import Explored, Minimum, explore, given
 from interlace.pls.search.start import moment_start
 
 from .summed import check_variation, criterion_of
@@ -78,6 +79,8 @@ class PLSFit:
         The criterion that was minimised.
     monte_carlo : MonteCarlo, optional
         The error that comes of sampling; None where nothing was sampled.
+    minima : tuple of Minimum
+        The minima that were met, lowest first.
     """
 
     reml: bool
@@ -100,6 +103,7 @@ class PLSFit:
     certificate: Certificate
     criterion: ProfiledCriterion
     monte_carlo: MonteCarlo | None = None
+    minima: tuple[Minimum, ...] = ()
 
     def __post_init__(self) -> None:
         for array in (self.theta, self.beta, self.vcov_beta, *self.Lambda, *self.b, *self.singular):
@@ -288,6 +292,7 @@ def fit(
     offset: FloatArray | None = None,
     reml: bool = True,
     start: FloatArray | None = None,
+    starts: int | None = None,
     solver: Solver = "auto",
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
@@ -302,6 +307,9 @@ def fit(
         As in `profiled_criterion`.
     start : ndarray of shape (m,), optional
         Starting theta. By default from second moments, see `start.moment_start`.
+    starts : int, optional
+        Searches from different starts. By default one where the data are many for each parameter or where
+        ``start`` is given, and elsewhere as many as it takes, see `search.several`.
     maxiter : int
         Newton steps at most.
     callback : callable, optional
@@ -345,7 +353,7 @@ def fit(
             probes=probes,
             seed=seed,
         )
-        return _fitted(criterion, start, maxiter, callback)
+        return _fitted(criterion, start, maxiter, callback, starts)
 
 
 def fit_criterion(
@@ -379,12 +387,18 @@ def _fitted(
     start: FloatArray | Optimum[Decomposition] | None,
     maxiter: int,
     callback: Callable[[Iteration], None] | None,
+    starts: int | None = None,
 ) -> PLSFit:
     begin = _start(criterion, start)
     if isinstance(criterion, SampledCriterion):
         found = minimize_sampled(criterion, begin, maxiter=maxiter, callback=callback)
         return replace(snapshot(found.criterion, found.optimum), **found.verdict())
-    return snapshot(criterion, minimize(criterion, begin, maxiter=maxiter, callback=callback))
+    optimum = minimize(criterion, begin, maxiter=maxiter, callback=callback)
+    if start is not None and starts is None:
+        explored = given(criterion, optimum)
+    else:
+        explored = explore(criterion, optimum, "moments" if start is None else "given", starts=starts)
+    return snapshot(criterion, explored.optimum, explored)
 
 
 def _start(
@@ -403,7 +417,9 @@ def _start(
     return np.asarray(relcov.to_basis @ np.asarray(start, dtype=float))
 
 
-def snapshot(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) -> PLSFit:
+def snapshot(
+    criterion: ProfiledCriterion, optimum: Optimum[Decomposition], explored: Explored | None = None
+) -> PLSFit:
     """Everything that a fit is asked for, in the user's columns and units."""
     at, relcov, basis, cp = optimum.at, criterion.relcov, criterion.basis, criterion.cp
     p = cp.p
@@ -431,8 +447,9 @@ def snapshot(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) -> P
         b=_modes(relcov, at.modes * basis.scale),
         singular=_singular_directions(relcov, phi),
         optimum=optimum,
-        certificate=certify(criterion, optimum),
+        certificate=certify(criterion, optimum, explored=explored, share=at.pwrss / float(cp.C[-1, -1])),
         criterion=criterion,
+        minima=() if explored is None else explored.minima,
     )
 
 

@@ -206,7 +206,7 @@ class ProfiledCriterion:
 
     def noise(self, at: Decomposition) -> float:
         """Error of the objective by rounding."""
-        return rounding_noise(self, at, self.nu)
+        return rounding_noise(self, at, self.nu, reml=self.reml)
 
     def fault(self, at: Decomposition) -> str | None:
         """Why there is no minimum to be sought from here: no residual variation is left."""
@@ -271,9 +271,16 @@ def decomposed(
     )
 
 
-def rounding_noise(parts: Parts, at: Decomposition, nu: float) -> float:
-    """Error by rounding: of the objective's own size, and of ``nu log r^2``, r^2 a difference from y'y."""
-    cancelled = nu * float(parts.cp.C[-1, -1]) / at.pwrss
+def rounding_noise(parts: Parts, at: Decomposition, nu: float, *, reml: bool = False) -> float:
+    """Error by rounding: of the objective's own size, and of the logarithms of differences.
+
+    These are ``nu log r^2``, r^2 a difference from y'y, and for REML ``log |X'V0^-1 X|``, one from the
+    identity.
+    """
+    diagonal = np.diagonal(at.R)
+    cancelled = nu * float(parts.cp.C[-1, -1]) / float(diagonal[-1]) ** 2
+    if reml:
+        cancelled += float((diagonal[:-1] ** -2.0).sum())
     own = RELATIVE_NOISE * max(1.0, abs(at.objective))
     return min(own + CANCELLATION_NOISE * cancelled, LARGEST_NOISE)
 

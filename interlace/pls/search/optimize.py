@@ -23,7 +23,7 @@ from interlace.arrays import FloatArray
 from interlace.errors import OptimizationError
 from interlace.pls.matrices.relcov import RelativeCovariance
 
-from .boundary import Trial, beyond_saddle, near_boundary, principal_axes, rounded, without_columns
+from .boundary import Trial, beyond_saddle, grown, near_boundary, principal_axes, rounded, without_columns
 from .newton import Quadratic, TrustRegion, quadratic
 from .protocol import At, Criterion, Differentiated
 from .secants import learned
@@ -43,9 +43,20 @@ FIRST_PROGRESS = 1e-3
 # A warm search takes no derivatives after a step that promises less deviance than the first, if at the usual
 # pace less than the second is left after it: theta is then within 1e-6 of its standard error.
 LAST_STEP_PROMISES, LAST_STEP_LEAVES = 1e-8, 1e-12
+# Steps after which a search ends whose criterion has an error above this, by a residual variance near zero.
+LONG, FALLING_NOISE = 40, 1e-7
+# Deviance still to gain from which a search looks whether it is near a minimum that is known, and the relative
+# difference of covariances up to which it is.
+NEAR, SAME = 1e-2, 0.1
 # Slow local steps in a row after which the Hessian is measured by differences, and the step of these.
 SLOW_STEPS = 3
 DIFFERENCE_STEP = 1e-4
+
+
+INTERPOLATING = (
+    "the criterion keeps falling while the residual variance goes to 0: the random effects nearly reproduce "
+    "the response, and the likelihood has no maximum"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +139,8 @@ class _Search(Generic[At]):
     secant: FloatArray  # what the exact Hessian has beyond `now.hessian`, learned from gradients
     warm: bool = False  # whether the search began at the optimum for much the same data
     region: TrustRegion = field(default_factory=TrustRegion)
+    known: Sequence[Optimum[At]] = ()
+    arrived: Optimum[At] | None = None
     nfev: int = 1
     path: list[Iteration] = field(default_factory=list)
 
@@ -221,6 +234,7 @@ def minimize(
     *,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
+    known: Sequence[Optimum[At]] = (),
 ) -> Optimum[At]:
     """Minimise the criterion.
 
@@ -238,6 +252,8 @@ def minimize(
         Steps at most.
     callback : callable, optional
         Called with each `Iteration`.
+    known : sequence of Optimum
+        Minima that were found before: the search ends with one of these as soon as it comes near it.
 
     Returns
     -------
@@ -256,8 +272,11 @@ def minimize(
     _refuse(criterion, at)
     now = criterion.derivatives(at, rough=True)
     search = _Search(criterion, callback, maxiter, at, now, secant, warm=isinstance(start, Optimum))
+    search.known = known
     converged = _descend(search)
     for _ in range(4 + len(at.x)):  # each round either ends or leaves a saddle or boundary for good
+        if search.arrived is not None:
+            return search.arrived
         _round_to_boundary(search)
         if not _leave_saddle(search) and not _drop_column(search):
             break
@@ -269,8 +288,11 @@ def _optimum(search: _Search[At], *, converged: bool) -> Optimum[At]:
     """What the search has found, and whether it is to be called an optimum."""
     expected = search.model().expected_decrease
     done = converged or expected < 100.0 * TOLERANCE + search.noise
+    falling = search.noise > FALLING_NOISE / 100.0 and _falls(search)
+    done = done and not falling
     spent = len(search.path) > search.maxiter
     end = f"no optimum within {search.maxiter} iterations" if spent else "no step leads further down"
+    end = INTERPOLATING if falling else end
     return Optimum(
         at=search.at,
         phi=search.criterion.relcov.triangle(search.at.Lambda),
@@ -283,6 +305,15 @@ def _optimum(search: _Search[At], *, converged: bool) -> Optimum[At]:
         message="optimum certified" if done else end,
         secant=search.secant,
     )
+
+
+def _falls(search: _Search[At]) -> bool:
+    """Whether the criterion falls when all that is large grows: the response is interpolated."""
+    trial = grown(search.criterion.relcov, search.at)
+    if trial is None:
+        return False
+    new = search.evaluate(*trial)
+    return not new.objective > search.at.objective
 
 
 def _refuse(criterion: Criterion[At], at: At) -> None:
@@ -298,6 +329,9 @@ def _descend(search: _Search[At]) -> bool:
         model = search.model()
         expected = model.expected_decrease
         search.record(expected)
+        search.arrived = _near(search, expected) if search.known else None
+        if search.arrived is not None:
+            return True
         slow = slow + 1 if best / 3.0 < expected < LEARN_BELOW else 0
         best = best if slow else expected
         # In the noise Newton's steps no longer shrink, and would go on for ever.
@@ -306,6 +340,8 @@ def _descend(search: _Search[At]) -> bool:
         if slow == SLOW_STEPS:  # the analytic Hessian is far from the exact one here, and secants do not help
             search.measure()
             slow = 0
+        elif len(search.path) > LONG and search.noise > FALLING_NOISE:
+            return False  # down a valley without a floor: the residual variance goes to zero
         elif search.warm and _finished(search, model, expected):
             return True
         elif done or spent or not search.step(model):
@@ -313,6 +349,23 @@ def _descend(search: _Search[At]) -> bool:
                 return done or expected < max(100.0 * TOLERANCE, search.noise)
             search.sharpen()
             slow = 0
+
+
+def _near(search: _Search[At], expected: float) -> Optimum[At] | None:
+    """The known minimum that the search is about to reach, if there is one."""
+    if expected > NEAR:
+        return None
+    here = [block @ block.T for block in search.at.Lambda]
+    for old in search.known:
+        above = search.at.objective - old.at.objective
+        if not above < 3.0 * expected + NEAR**2:
+            continue
+        there = [block @ block.T for block in old.at.Lambda]
+        if all(
+            np.abs(D - E).max() < SAME * (1e-2 + float(np.abs(E).max())) for D, E in zip(here, there, strict=True)
+        ):
+            return old
+    return None
 
 
 def _finished(search: _Search[At], model: Quadratic, expected: float) -> bool:

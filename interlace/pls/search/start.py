@@ -15,6 +15,7 @@ components are positive.  For ML nothing is projected.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -24,7 +25,8 @@ from scipy.linalg import lapack
 from interlace.arrays import FloatArray, SparseArray
 from interlace.pls.factor.nested import diagonal_blocks
 from interlace.pls.matrices.crossproducts import CrossProducts
-from interlace.pls.matrices.relcov import RelativeCovariance, lower_factor
+from interlace.pls.matrices.relcov import Layout, RelativeCovariance, lower_factor, relative_covariance
+from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 Product: TypeAlias = Callable[[int, int], FloatArray]
 
@@ -36,6 +38,8 @@ LEAST_RESIDUAL = 1e-3
 BALANCED = 1e-12
 # Ratio of pivots below which the equations do not tell the terms apart.
 REDUNDANT = 1e-11
+# Share of a column's norm below which it says nothing that those before it do not.
+DEPENDENT = 1e-6
 # Elements of weights held at a time.
 ELEMENTS_AT_ONCE = 4_000_000
 
@@ -66,6 +70,61 @@ def moment_start(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -
         return first  # balanced: weights would change nothing
     second = moments.estimates(relcov.Lambda(first))
     return _admissible(relcov, second) if second[-1] > LEAST_RESIDUAL else first
+
+
+def moments_of_factors(cp: CrossProducts, relcov: RelativeCovariance, *, reml: bool) -> FloatArray:
+    """The same where terms share a factor: moments of the model in which all their effects are correlated.
+
+    Without correlations the criterion depends on where the columns are centred, and moments of columns that
+    are nearly collinear say little.  The effects of one factor together are estimated in orthonormal columns;
+    each term then gets its own block of their covariance.
+
+    Parameters
+    ----------
+    cp, relcov, reml
+        As in `moment_start`.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+    """
+    layout = relcov.layout
+    inverses = [_orthonormalising(diagonal_blocks(cp.A, layout, f)) for f in range(len(layout.K))]
+    back = sparse.block_diag(
+        [sparse.kron(sparse.eye(n), T) for n, T in zip(layout.n_levels, inverses, strict=True)], format="csr"
+    )
+    A = back.T @ cp.A @ back
+    joint = _joint(layout)
+    moments = moment_start(replace(cp, A=A, B=back.T @ cp.B), joint, reml=reml)
+    roots = [T @ block for T, block in zip(inverses, joint.Lambda(moments), strict=True)]
+    # The covariance of a term's own effects is the product of its rows with themselves.
+    return relcov.pack(
+        [
+            lower_factor(roots[f][start : start + k])
+            for k, f, start in zip(relcov.term_k, relcov.term_factor, relcov.term_start, strict=True)
+        ]
+    )
+
+
+def _joint(layout: Layout) -> RelativeCovariance:
+    """The template with one term for each factor, its columns as they are."""
+    nowhere = np.empty(0, dtype=np.intp)
+    return relative_covariance(
+        [GroupingFactor(nowhere, n) for n in layout.n_levels],
+        [RandomTerm(f, np.empty((0, K))) for f, K in enumerate(layout.K)],
+        [np.eye(K) for K in layout.K],
+    )
+
+
+def _orthonormalising(blocks: FloatArray) -> FloatArray:
+    """T for which the columns times T are orthonormal in mean square; the identity where none is."""
+    gram = blocks.sum(axis=0)
+    lower, info = lapack.dpotrf(gram, lower=1, clean=1)
+    pivots = np.diagonal(lower) / np.sqrt(np.diagonal(gram))
+    if info or not pivots.min() > DEPENDENT:
+        return np.eye(len(gram))
+    scale = np.sqrt(np.diagonal(gram).max())
+    return np.asarray(lapack.dtrtri(lower / scale, lower=1)[0].T)
 
 
 def _alike(blocks: FloatArray) -> bool:
