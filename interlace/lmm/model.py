@@ -31,7 +31,7 @@ from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
 from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
-from interlace.modelling.options import check_choice, drawing, printer, step_count
+from interlace.modelling.options import check_choice, drawing, printer, start_count, step_count
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.structures import unstructured
@@ -343,7 +343,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         pls_fit = design.fit(
             reml=bool(reml),
             start=self._start(start_params),
-            starts=checked_starts(starts),
+            starts=start_count(starts),
             solver=solver,
             **drawing(probes=probes, seed=seed),
             maxiter=MAXITER if maxiter is None else step_count(maxiter),

@@ -21,6 +21,7 @@ from interlace.inference.sampling_error import mc_error
 from interlace.modelling.results import MixedResults
 from interlace.pls import PLSFit
 from interlace.pls.rows.other_responses import Responses
+from interlace.pls.search.several import Minimum
 from interlace.prediction import expected, ranef
 from interlace.prediction.uncertainty import get_prediction
 from interlace.profile.profiled import profile, profiled
@@ -203,6 +204,11 @@ class CrossedLMMResults(MixedResults):
             "message": optimum.message,
         }
         return told | ({"allvecs": [step.theta for step in optimum.path]} if self.full_output else {})
+
+    @property
+    def minima(self) -> tuple[Minimum, ...]:
+        """Minima of the criterion that the search met, lowest first, and where it had begun."""
+        return self.pls_fit.minima
 
     @property
     def hist(self) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ def warn_of_singularity(results: MixedResults) -> None:
     """Warn of a singular fit, with terms and directions."""
     if results.is_singular:
         message = (
-            f"the fit is singular: {'; '.join(results.singular_directions)}. This is the maximum of the "
-            "likelihood; if the variation is known to exist, the data say little about it."
+            f"the fit is singular: {'; '.join(results.singular_directions)}. {results.certificate.maximum}; "
+            "if the variation is known to exist, the data say little about it."
         )
         warnings.warn(message, SingularFitWarning, stacklevel=callers_level())
 

@@ -97,6 +97,40 @@ def drawing(*, probes: Any, seed: Any) -> dict[str, Any]:
     return {name: int(value) for name, (value, _) in given.items()}
 
 
+def start_count(starts: object) -> int | None:
+    """A number of searches.
+
+    Parameters
+    ----------
+    starts : object
+        As a user gave it.
+
+    Returns
+    -------
+    int or None
+
+    Raises
+    ------
+    ValueError
+        If it is neither a whole number from 1 on nor None.
+
+    Examples
+    --------
+    >>> start_count(0)
+    Traceback (most recent call last):
+    ...
+    ValueError: starts=0; wanted a whole number of searches, 1 or more, or None for as many as it takes
+    """
+    if starts is None:
+        return None
+    if isinstance(starts, bool) or not isinstance(starts, int | np.integer) or starts < 1:
+        raise ValueError(
+            f"starts={starts!r}; wanted a whole number of searches, 1 or more, or None for as many as it "
+            "takes"
+        )
+    return int(starts)
+
+
 def printer() -> Callable[[Any], None]:
     """Make a callback that prints one line per iteration.
 

@@ -19,13 +19,14 @@ from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.search.certificate import Certificate
 from interlace.pls.search.optimize import Optimum
 from interlace.pls.search.sampled import MonteCarlo
+from interlace.pls.search.several import Minimum
 
 from .plain import Packer, Unpacker
 
 Record = TypeVar("Record")
 
 # What stays behind: the criterion and its last evaluation, which are set up anew from the rows.
-_GONE = ("criterion", "optimum", "certificate", "monte_carlo")
+_GONE = ("criterion", "optimum", "certificate", "monte_carlo", "minima")
 _GONE_OF_SEARCH = ("at", "derivatives", "path", "secant")
 _STEP = ("theta", "objective", "gradient_norm", "expected_decrease")
 # Classes of what is computed once and asked for when the rows are gone; any other is numbers.
@@ -106,6 +107,7 @@ def fit_apart(fit: PLSFit, packer: Packer) -> dict[str, Any]:
         "path": packer.pack(steps),
         "certificate": apart(fit.certificate, packer),
         "monte carlo": None if fit.monte_carlo is None else apart(fit.monte_carlo, packer),
+        "minima": [apart(minimum, packer) for minimum in fit.minima],
     }
 
 
@@ -135,6 +137,7 @@ def fit_of(told: dict[str, Any], unpacker: Unpacker) -> PLSFit:
         unpacker,
         optimum=together(Optimum, told["search"], unpacker, **behind),
         certificate=together(Certificate, told["certificate"], unpacker),
+        minima=tuple(together(Minimum, one, unpacker) for one in told.get("minima", ())),
         criterion=gone,
         monte_carlo=None if sampled is None else together(MonteCarlo, sampled, unpacker),
     )

@@ -24,7 +24,7 @@ Trial: TypeAlias = tuple[FloatArray, Sequence[FloatArray] | None]
 # Share of a term's scale below which a singular value of Lambda_i is tried at exactly zero.
 NEARLY_SINGULAR = 1e-2
 # Relative standard deviation from which growth is tried where the residual variance nearly vanishes.
-LARGE, GROWTH = 30.0, 3.0
+LARGE = 30.0
 # Standard deviations, relative to sigma and on the basis, that are tried in the place of one of zero.
 TRIED_SIZES = (0.3, 0.1, 0.03, 0.01, 1e-3)
 # A column is not tried at zero if the quadratic model says that the deviance rises by more than this.
@@ -75,13 +75,13 @@ def rounded(relcov: RelativeCovariance, at: Evaluation) -> Trial | None:
     return _with_blocks(relcov, at, blocks) if changed else None
 
 
-def grown(relcov: RelativeCovariance, at: Evaluation) -> Trial | None:
-    """Large singular values grown threefold; None where there are none."""
+def grown(relcov: RelativeCovariance, at: Evaluation, growth: float) -> Trial | None:
+    """Large singular values times ``growth``; None where there are none."""
     blocks, changed = [], False
     for block in relcov.of_terms(at.Lambda):
         U, s = axes(block)
         changed |= bool(s[0] > LARGE)
-        blocks.append(U * np.where(s > LARGE, GROWTH * s, s))
+        blocks.append(U * np.where(s > LARGE, growth * s, s))
     return _with_blocks(relcov, at, blocks) if changed else None
 
 

@@ -62,6 +62,17 @@ class Certificate:
     def __str__(self) -> str:
         return self.sentence
 
+    @property
+    def maximum(self) -> str:
+        """What may be said of the likelihood there, without the figures."""
+        if not self.certified:
+            return "Whether this is the maximum of the likelihood is not certain"
+        return {
+            "proved": "This is the maximum of the likelihood",
+            "agreed": "This is the highest maximum of the likelihood that several searches found",
+            "several": "This is the highest maximum of the likelihood that several searches found",
+        }.get(self.known, "This is a local maximum of the likelihood")
+
 
 def certify(
     criterion: Criterion[At],
@@ -95,13 +106,17 @@ def certify(
     curvatures = eigen(now.hessian)[0]
     # A slope of -0.01 per unit of relative variance promises less than 1e-6 of deviance.
     inside = all(lowest > -1e-2 for lowest in boundary)
-    error = max(error, criterion.noise(optimum.at))
+    error = max(error, optimum.error, criterion.noise(optimum.at))
     known = "alone" if explored is None else explored.known
     certified = optimum.converged and inside and known not in NOT_CERTIFIED and error < LARGEST_ERROR
     words = [
         _found(optimum, boundary),
         *_error(error, share),
-        *(["flat in some direction, so that not every covariance parameter is identified"] if certified and _flat(curvatures) else []),
+        *(
+            ["flat in some direction, so that not every covariance parameter is identified"]
+            if certified and _flat(curvatures)
+            else []
+        ),
         *([] if explored is None else [_elsewhere(explored)]),
     ]
     return Certificate(

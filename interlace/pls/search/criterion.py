@@ -21,6 +21,7 @@ import numpy as np
 from scipy import linalg
 
 from interlace.arrays import FloatArray
+from interlace.errors import NotPositiveDefiniteError
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.crossproducts import CrossProducts
@@ -255,7 +256,12 @@ def decomposed(
     """
     Psi = parts.relcov.Lambda(phi)
     Lambda = Psi if gauge is None else [U @ block for U, block in zip(gauge, Psi, strict=True)]
-    parts.factorization.update(Lambda)
+    try:
+        parts.factorization.update(Lambda)
+    except (NotPositiveDefiniteError, np.linalg.LinAlgError):
+        p1 = len(parts.cp.C)
+        nowhere = np.full(parts.cp.B.shape, np.nan), np.full((p1, p1), np.nan)
+        return Decomposition(phi, gauge, Psi, np.inf, Lambda, *nowhere, logdet_L2=np.inf)
     TB = parts.factorization.conditional(parts.cp.B)
     R, info = linalg.lapack.dpotrf(parts.cp.C - parts.cp.B.T @ TB, lower=0, clean=1)
     logdet_L2 = parts.factorization.logdet()

@@ -1,7 +1,7 @@
 """One variance: the criterion along the whole line, and a proof that nothing on it is lower.
 
-With one random intercept (or one slope) and ``t = theta^2``, one spectral decomposition of Z'Z with X projected
-off gives
+With one random intercept (or one slope) and ``t = theta^2``, one spectral decomposition of Z'Z with X
+projected off gives
 
     d(t) = F(t) + nu log r^2(t) + const,    r^2(t) = c_0 + sum of c_i / (1 + mu_i t),
 
@@ -61,10 +61,11 @@ class Line:
         return self.c0 + w @ self.c, -(w * w) @ (self.mu * self.c)
 
     def __call__(self, t: FloatArray) -> FloatArray:
+        """The criterion, but for a constant."""
         return np.asarray(self.F(t) + self.nu * np.log(self.r2(t)[0]))
 
     def least(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        """Lower bounds of the criterion between low and high."""
+        """Lower bounds of the criterion between low and high, arrays of one shape."""
         middle = (low + high) / 2.0
         r2, slope = self.r2(middle)
         reach = slope * (high - middle)
@@ -78,7 +79,19 @@ class Line:
         return np.asarray(np.maximum(chord, F_low + self.nu * np.log(floor)))
 
     def lower_than(self, t: float) -> float | None:
-        """Some t with a lower criterion, the t given where it is proved that there is none; else None."""
+        """Look for something lower along the line.
+
+        Parameters
+        ----------
+        t : float
+            Where the criterion is low.
+
+        Returns
+        -------
+        float or None
+            Where it is lower by more than `PROVED_TO`; ``t`` itself where it is proved that there is no such
+            place; None where neither was found.
+        """
         best = float(self(np.array([t]))[0]) - PROVED_TO
         scale = 1.0 / max(float(self.rates.max()), 1e-300)
         edges = np.concatenate([[0.0], scale * 4.0 ** np.arange(-10.0, 30.0)])

@@ -45,8 +45,14 @@ FIRST_PROGRESS = 1e-3
 LAST_STEP_PROMISES, LAST_STEP_LEAVES = 1e-8, 1e-12
 # Steps after which a search ends whose criterion has an error above this, by a residual variance near zero.
 LONG, FALLING_NOISE = 40, 1e-7
-# Deviance still to gain from which a search looks whether it is near a minimum that is known, and the relative
-# difference of covariances up to which it is.
+# Deviance still to gain up to which a search without further steps measures the error of the criterion, and
+# the relative change of the parameters for it.
+MEASURED_NOISE, LAST_PLACE = 1e-3, 2.0**-50
+# Factors by which large standard deviations then grow, one the square of the other, and the deviance by which
+# the criterion falls with the first at least, if it has no minimum.
+GROWTHS, LEAST_FALL = (3.0, 9.0), 0.1
+# Deviance still to gain from which a search looks whether it is near a minimum that is known, and the
+# relative difference of covariances up to which it is.
 NEAR, SAME = 1e-2, 0.1
 # Slow local steps in a row after which the Hessian is measured by differences, and the step of these.
 SLOW_STEPS = 3
@@ -113,6 +119,8 @@ class Optimum(Generic[At]):
         Why the search ended.
     secant : ndarray of shape (m, m), or larger by the rest
         What the search has learned about the part of the Hessian that ``derivatives`` lack, in the gauge.
+    error : float
+        Error of the criterion as it was measured, where the search ended in it; else 0.
     """
 
     at: At
@@ -125,6 +133,7 @@ class Optimum(Generic[At]):
     path: tuple[Iteration, ...]
     message: str
     secant: FloatArray
+    error: float = 0.0
 
 
 @dataclass
@@ -287,7 +296,10 @@ def minimize(
 def _optimum(search: _Search[At], *, converged: bool) -> Optimum[At]:
     """What the search has found, and whether it is to be called an optimum."""
     expected = search.model().expected_decrease
-    done = converged or expected < 100.0 * TOLERANCE + search.noise
+    done, error = converged or expected < 100.0 * TOLERANCE + search.noise, 0.0
+    if not done and expected < MEASURED_NOISE:
+        error = _measured_noise(search)
+        done = expected < error
     falling = search.noise > FALLING_NOISE / 100.0 and _falls(search)
     done = done and not falling
     spent = len(search.path) > search.maxiter
@@ -304,16 +316,29 @@ def _optimum(search: _Search[At], *, converged: bool) -> Optimum[At]:
         path=tuple(search.path),
         message="optimum certified" if done else end,
         secant=search.secant,
+        error=error,
     )
 
 
+def _measured_noise(search: _Search[At]) -> float:
+    """Error of the criterion, from changes of the parameters in the last place."""
+    changes = (sign * ulps * LAST_PLACE for ulps in (1.0, 2.0) for sign in (1.0, -1.0))
+    objectives = [search.displaced(search.at.x * change).objective for change in changes]
+    return max(abs(objective - search.at.objective) for objective in objectives)
+
+
 def _falls(search: _Search[At]) -> bool:
-    """Whether the criterion falls when all that is large grows: the response is interpolated."""
-    trial = grown(search.criterion.relcov, search.at)
-    if trial is None:
-        return False
-    new = search.evaluate(*trial)
-    return not new.objective > search.at.objective
+    """Whether the criterion falls by as much again when all that is large grows again and again.
+
+    So it does where the response is interpolated: r^2 then falls with the square of what grows.
+    """
+    fell = []
+    for growth in GROWTHS:
+        trial = grown(search.criterion.relcov, search.at, growth)
+        if trial is None:
+            return False
+        fell.append(search.at.objective - search.evaluate(*trial).objective)
+    return fell[0] > LEAST_FALL and fell[1] - fell[0] > 0.8 * fell[0]
 
 
 def _refuse(criterion: Criterion[At], at: At) -> None:
@@ -362,7 +387,8 @@ def _near(search: _Search[At], expected: float) -> Optimum[At] | None:
             continue
         there = [block @ block.T for block in old.at.Lambda]
         if all(
-            np.abs(D - E).max() < SAME * (1e-2 + float(np.abs(E).max())) for D, E in zip(here, there, strict=True)
+            np.abs(D - E).max() < SAME * (1e-2 + float(np.abs(E).max()))
+            for D, E in zip(here, there, strict=True)
         ):
             return old
     return None

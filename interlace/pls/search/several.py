@@ -13,7 +13,6 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, TypeAlias
@@ -60,7 +59,8 @@ class Minimum:
     start : str
         Where the search began that met it first: ``"moments"`` as every search by default, ``"given"``,
         ``"correlated"`` (moments of the model with all covariances), ``"term 2 outwards"`` (from outside of
-        a variance that had vanished), ``"term 2 alone"``, ``"large"``, ``"small"``, ``"line"``, ``"random 1"``.
+        a variance that had vanished), ``"term 2 alone"``, ``"large"``, ``"small"``, ``"line"``, or
+        ``"random 1"``.
     met : int
         How many searches ended there.
     """
@@ -89,8 +89,8 @@ class Explored:
     known : str
         What is known of the best beyond its neighbourhood: ``"proved"`` that nothing is lower; ``"agreed"``,
         that further searches would hardly show anything new; ``"alone"``, one search where the data are many
-        for each parameter; ``"given"``, one search from where the caller said; ``"several"``, the lowest of as
-        many as were asked for; ``"unsettled"``, that others may well be lower; ``"unbounded"``, that the
+        for each parameter; ``"given"``, one search from where the caller said; ``"several"``, the lowest of
+        as many as were asked for; ``"unsettled"``, that others may well be lower; ``"unbounded"``, that the
         criterion fell without bound from some start.
     """
 
@@ -131,8 +131,9 @@ def explore(
     others = other_starts(criterion.cp, criterion.relcov, first.at.Lambda, reml=criterion.reml)
     for start in islice(others, most - 1):
         found.search(start)
-        if found.searches >= agree and starts is None and (found.unbounded or found.unseen < UNSEEN):
-            break
+        if starts is None and found.searches >= (AGREE if found.unbounded else agree):
+            if found.unbounded or found.unseen < UNSEEN:
+                break
     if found.unseen < UNSEEN:
         return found.explored("agreed")
     return found.explored("several" if starts or large else "unsettled")
@@ -191,8 +192,8 @@ class _Found:
 
     @property
     def best(self) -> Optimum[Decomposition]:
-        """The lowest that converged; the lowest if none did."""
-        ended = [optimum for optimum in self.optima if optimum.converged] or self.optima
+        """The lowest that does not fall for ever; the lowest if all do."""
+        ended = [optimum for optimum in self.optima if optimum.message != INTERPOLATING] or self.optima
         return min(ended, key=lambda optimum: optimum.at.objective)
 
     @property
@@ -206,17 +207,27 @@ class _Found:
         known = [optimum for optimum in self.optima if optimum.converged]
         try:
             new = minimize(self.criterion, start.phi, maxiter=STEPS, known=known)
+            if not new.converged and new.at.objective < self.best.at.objective - DIFFERENT:
+                new = minimize(self.criterion, new)
         except OptimizationError:
             self.unbounded = True
             return
         self.unbounded |= new.message == INTERPOLATING
+        self._add(new, start.name)
+
+    def _add(self, new: Optimum[Decomposition], name: str) -> None:
+        """Put an optimum down unless it was met before; one that did not converge only if it is lower."""
+        if not new.converged and new.at.objective > self.best.at.objective - DIFFERENT:
+            return
         for i, (old, minimum) in enumerate(zip(self.optima, self.minima, strict=True)):
-            noise = max(self.criterion.noise(new.at), self.criterion.noise(old.at))
+            noise = max(self.criterion.noise(new.at), self.criterion.noise(old.at), new.error, old.error)
             if abs(old.at.objective - new.at.objective) < DIFFERENT + noise:
                 self.minima[i] = replace(minimum, met=minimum.met + 1)
+                if new.converged and not old.converged:
+                    self.optima[i] = new
                 return
         self.optima.append(new)
-        self.minima.append(_minimum(self.criterion, new, start.name))
+        self.minima.append(_minimum(self.criterion, new, name))
 
     def prove(self) -> bool:
         """Prove that nothing is lower where there is one parameter, after going where something was."""

@@ -95,7 +95,8 @@ def moments_of_factors(cp: CrossProducts, relcov: RelativeCovariance, *, reml: b
     )
     A = back.T @ cp.A @ back
     joint = _joint(layout)
-    moments = moment_start(replace(cp, A=A, B=back.T @ cp.B), joint, reml=reml)
+    B = np.asarray(back.T @ cp.B)
+    moments = moment_start(replace(cp, A=A, B=B), joint, reml=reml)
     roots = [T @ block for T, block in zip(inverses, joint.Lambda(moments), strict=True)]
     # The covariance of a term's own effects is the product of its rows with themselves.
     return relcov.pack(

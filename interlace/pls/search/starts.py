@@ -9,20 +9,17 @@ told in the basis as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from interlace.arrays import FloatArray
-from interlace.pls.factor.nested import diagonal_blocks
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import RelativeCovariance, axes, lower_factor
 
 from .start import moments_of_factors
 
-# Standard deviations, relative to sigma and in orthonormal bases, that count as small, of order one, and large.
+# Standard deviations, relative to sigma and in orthonormal bases: small, of order one, and large.
 SMALL, UNIT, LARGE = 0.05, 1.0, 5.0
 # A singular value of Lambda_i below this is tried again from outside.
 VANISHED = 1e-3
@@ -80,7 +77,10 @@ def _outwards(relcov: RelativeCovariance, blocks: Sequence[FloatArray]) -> Itera
         U, s = axes(block)
         if s[-1] < VANISHED:
             longer = lower_factor(U * np.where(s < VANISHED, UNIT, s))
-            yield Start(f"term {i + 1} outwards", relcov.pack([*map(lower_factor, blocks[:i]), longer, *map(lower_factor, blocks[i + 1 :])]))
+            yield Start(
+                f"term {i + 1} outwards",
+                relcov.pack([*map(lower_factor, blocks[:i]), longer, *map(lower_factor, blocks[i + 1 :])]),
+            )
 
 
 def _random(relcov: RelativeCovariance, rng: np.random.Generator) -> FloatArray:
