@@ -131,9 +131,8 @@ def explore(
     others = other_starts(criterion.cp, criterion.relcov, first.at.Lambda, reml=criterion.reml)
     for start in islice(others, most - 1):
         found.search(start)
-        if starts is None and found.searches >= (AGREE if found.unbounded else agree):
-            if found.unbounded or found.unseen < UNSEEN:
-                break
+        if starts is None and found.enough(agree):
+            break
     if found.unseen < UNSEEN:
         return found.explored("agreed")
     return found.explored("several" if starts or large else "unsettled")
@@ -200,6 +199,12 @@ class _Found:
     def unseen(self) -> float:
         """Share of further searches that would end in a minimum not met yet."""
         return sum(minimum.met == 1 for minimum in self.minima) / sum(minimum.met for minimum in self.minima)
+
+    def enough(self, agree: int) -> bool:
+        """Whether further searches would hardly show anything new, or nothing of use."""
+        if self.unbounded:
+            return self.searches >= AGREE
+        return self.searches >= agree and self.unseen < UNSEEN
 
     def search(self, start: Start) -> None:
         """Search from somewhere else."""
