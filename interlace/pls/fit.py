@@ -397,7 +397,9 @@ def _fitted(
     if start is not None and starts is None:
         explored = given(criterion, optimum)
     else:
-        explored = explore(criterion, optimum, "moments" if start is None else "given", starts=starts)
+        explored = explore(
+            criterion, optimum, "moments" if start is None else "given", starts=starts, maxiter=maxiter
+        )
     return snapshot(criterion, explored.optimum, explored)
 
 

@@ -101,7 +101,12 @@ class Explored:
 
 
 def explore(
-    criterion: ProfiledCriterion, first: Optimum[Decomposition], name: str, *, starts: int | None = None
+    criterion: ProfiledCriterion,
+    first: Optimum[Decomposition],
+    name: str,
+    *,
+    starts: int | None = None,
+    maxiter: int = STEPS,
 ) -> Explored:
     """Look for minima other than the one that was found.
 
@@ -115,12 +120,14 @@ def explore(
         Where it began.
     starts : int, optional
         Searches in all. By default as many as it takes, and one where the data are many.
+    maxiter : int
+        Steps of each at most, but no more than `STEPS`.
 
     Returns
     -------
     Explored
     """
-    found = _Found(criterion, [first], [_minimum(criterion, first, name)])
+    found = _Found(criterion, [first], [_minimum(criterion, first, name)], maxiter)
     if starts is None and found.prove():
         return found.explored("proved")
     agree = starts or searches_wanted(criterion, first)
@@ -140,7 +147,7 @@ def explore(
 
 def given(criterion: ProfiledCriterion, only: Optimum[Decomposition]) -> Explored:
     """The record of one search from where the caller said, such as the optimum for much the same data."""
-    return _Found(criterion, [only], [_minimum(criterion, only, "given")]).explored("given")
+    return _Found(criterion, [only], [_minimum(criterion, only, "given")], 0).explored("given")
 
 
 def searches_wanted(criterion: ProfiledCriterion, optimum: Optimum[Decomposition]) -> int:
@@ -186,6 +193,7 @@ class _Found:
     criterion: ProfiledCriterion
     optima: list[Optimum[Decomposition]]
     minima: list[Minimum]
+    maxiter: int
     searches: int = 1
     unbounded: bool = False
 
@@ -211,9 +219,9 @@ class _Found:
         self.searches += 1
         known = [optimum for optimum in self.optima if optimum.converged]
         try:
-            new = minimize(self.criterion, start.phi, maxiter=STEPS, known=known)
+            new = minimize(self.criterion, start.phi, maxiter=min(self.maxiter, STEPS), known=known)
             if not new.converged and new.at.objective < self.best.at.objective - DIFFERENT:
-                new = minimize(self.criterion, new)
+                new = minimize(self.criterion, new, maxiter=self.maxiter)
         except OptimizationError:
             self.unbounded = True
             return
