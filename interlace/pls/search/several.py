@@ -41,7 +41,7 @@ COLLINEAR = 0.5
 # Searches that must agree, by half and by less than half of that; searches and steps of each at most.
 AGREE, AGREE_WHERE_LITTLE, MOST, STEPS = 3, 6, 40, 60
 # Share of further searches that would show something new, at which they end.
-UNSEEN = 0.1
+UNSEEN = 0.07
 # Random effects from which the model is large, and searches there.
 LARGE_MODEL, MOST_IN_LARGE = 600, 3
 

@@ -54,14 +54,15 @@ def other_starts(
     """
     if len(set(relcov.term_factor)) < len(relcov.term_factor):
         yield Start("correlated", moments_of_factors(cp, relcov, reml=reml))
+    # Those that know nothing of the optimum come first: agreement with the others says less.
     blocks = relcov.of_terms(Lambda)
-    yield from _outwards(relcov, blocks)
-    yield Start("large", _isotropic(relcov, [LARGE] * len(blocks)))
     yield Start("small", _isotropic(relcov, [SMALL] * len(blocks)))
     if len(blocks) > 1:
         for i in range(len(blocks)):
             sizes = np.where(np.arange(len(blocks)) == i, UNIT, SMALL)
             yield Start(f"term {i + 1} alone", _isotropic(relcov, sizes.tolist()))
+    yield Start("large", _isotropic(relcov, [LARGE] * len(blocks)))
+    yield from _outwards(relcov, blocks)
     rng = np.random.default_rng(0)
     for k in range(1, 10_000):
         yield Start(f"random {k}", _random(relcov, rng))
