@@ -106,7 +106,8 @@ def certify(
     curvatures = eigen(now.hessian)[0]
     # A slope of -0.01 per unit of relative variance promises less than 1e-6 of deviance.
     inside = all(lowest > -1e-2 for lowest in boundary)
-    error = max(error, optimum.error, criterion.noise(optimum.at))
+    if explored is not None:
+        error = max(error, optimum.error, criterion.noise(optimum.at))
     known = "alone" if explored is None else explored.known
     certified = optimum.converged and inside and known not in NOT_CERTIFIED and error < LARGEST_ERROR
     words = [
