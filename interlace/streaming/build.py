@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,8 @@ def streamed_design(
 def _try(plan: Plan, source: Source, env: Any) -> None:
     """Evaluate everything on the first rows, with all columns there: what is not understood shows at once."""
     with broken_off("reading the first rows", source.described):
-        first = next(islice(source.pieces(None, HEAD), 1), None)
+        with closing(source.pieces(None, HEAD)) as pieces:
+            first = next(pieces, None)
         head = None if first is None else as_frame(first.table).iloc[:HEAD]
     if head is None or not len(head):
         raise DesignError("the data have no rows; wanted one per observation")

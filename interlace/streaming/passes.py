@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -103,15 +103,15 @@ def chunks_of(
         The chunk as the source gives it and as a pandas frame, and where it stands.
     """
     place = Place(source.described, 0, 0, 0)
-    pieces = source.pieces(columns, ROWS)
-    while True:
-        with broken_off(called, place.after):
-            piece = next(pieces, None)
-            frame = None if piece is None else as_frame(piece.table)
-        if piece is None or frame is None:
-            return
-        place = Place(piece.origin, place.chunk + 1, place.row + place.rows, len(frame))
-        yield piece.table, frame, place
+    with closing(source.pieces(columns, ROWS)) as pieces:
+        while True:
+            with broken_off(called, place.after):
+                piece = next(pieces, None)
+                frame = None if piece is None else as_frame(piece.table)
+            if piece is None or frame is None:
+                return
+            place = Place(piece.origin, place.chunk + 1, place.row + place.rows, len(frame))
+            yield piece.table, frame, place
 
 
 @dataclass(eq=False)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
@@ -48,7 +49,7 @@ class Source(Protocol):
     def n_rows(self) -> int | None:
         """Rows, where that is known without reading them."""
 
-    def pieces(self, columns: Sequence[str] | None, rows: int) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str] | None, rows: int) -> Generator[Piece, None, None]:
         """One reading of some columns (None: all of them), in pieces of so many rows or fewer."""
 
     def fingerprint(self) -> object:
@@ -92,7 +93,7 @@ class ArrowSource:
         """Paths of the files."""
         return list(getattr(self.dataset, "files", []))
 
-    def pieces(self, columns: Sequence[str] | None, rows: int) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str] | None, rows: int) -> Generator[Piece, None, None]:
         """Batches of one file after the other."""
         names = self.columns if columns is None else list(columns)
         for fragment in self.dataset.get_fragments():
@@ -184,7 +185,7 @@ class LazyFrameSource:
         """Names of all columns."""
         return list(self.frame.collect_schema().names())
 
-    def pieces(self, columns: Sequence[str] | None, rows: int) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str] | None, rows: int) -> Generator[Piece, None, None]:
         """Batches of the query's result, in its order."""
         chosen = self.frame if columns is None else self.frame.select(list(columns))
         for batch in chosen.collect_batches(chunk_size=rows, maintain_order=True):
@@ -208,7 +209,7 @@ class RelationSource:
         """Names of all columns."""
         return list(self.relation.columns)
 
-    def pieces(self, columns: Sequence[str] | None, rows: int) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str] | None, rows: int) -> Generator[Piece, None, None]:
         """Batches of the query's result."""
         names = self.columns if columns is None else columns
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
@@ -239,7 +240,7 @@ class DaskSource:
         """Delayed partitions."""
         return list(self.frame[list(columns)].to_delayed())
 
-    def pieces(self, columns: Sequence[str] | None, rows: int) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str] | None, rows: int) -> Generator[Piece, None, None]:
         """Partitions, one after the other."""
         for number, part in enumerate(self.parts(self.columns if columns is None else columns)):
             table, origin = part.compute(), f"partition {number} of {self.described}"
@@ -271,31 +272,41 @@ class FunctionSource:
     @property
     def columns(self) -> list[str]:
         """Names of the columns of the first table."""
-        first = next(self._tables(), None)
+        with closing(self._tables()) as tables:
+            first = next(tables, None)
         if first is None:
             raise DesignError(f"{self.described} gives no table; wanted an iterator of frames, opened anew")
         return [str(name) for name in as_frame(first).columns]
 
-    def _tables(self) -> Iterator[Any]:
+    def _tables(self) -> Generator[Any, None, None]:
         given = self.open()
         if _is_table(given):
             given = [given]
         try:
-            return iter(given)
+            tables = iter(given)
         except TypeError as error:
             raise DesignError(
                 f"{self.described} returned a {type(given).__name__}; wanted an iterator of frames"
             ) from error
+        try:
+            yield from tables
+        finally:  # a reader that is left half-way has a file open
+            if callable(close := getattr(given, "close", None)):
+                close()
 
-    def pieces(self, columns: Sequence[str] | None, rows: int) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str] | None, rows: int) -> Generator[Piece, None, None]:
         """The tables, large ones in slices."""
-        for number, table in enumerate(self._tables()):
-            frame, origin = as_frame(table), f"table {number} of {self.described}"
-            absent = [name for name in columns or () if name not in frame.columns]
-            if absent:
-                raise DesignError(f"{origin} lacks the columns {absent}; wanted the same ones in every table")
-            frame = frame if columns is None else frame[list(columns)]
-            yield from (Piece(frame.iloc[a : a + rows], origin) for a in range(0, len(frame), rows))
+        with closing(self._tables()) as tables:
+            for number, table in enumerate(tables):
+                frame, origin = self._frame(table, number, columns)
+                yield from (Piece(frame.iloc[a : a + rows], origin) for a in range(0, len(frame), rows))
+
+    def _frame(self, table: Any, number: int, columns: Sequence[str] | None) -> tuple[pd.DataFrame, str]:
+        frame, origin = as_frame(table), f"table {number} of {self.described}"
+        absent = [name for name in columns or () if name not in frame.columns]
+        if absent:
+            raise DesignError(f"{origin} lacks the columns {absent}; wanted the same ones in every table")
+        return (frame if columns is None else frame[list(columns)]), origin
 
     def fingerprint(self) -> object:
         """Nothing: a function may read anything."""

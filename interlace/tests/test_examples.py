@@ -27,6 +27,7 @@ EXPECTED = {
     "parallel_bootstrap.py": ["500 replicates of 6 statistics; 0 failed", "14.38"],
     "accuracy.py": ["put in: 0.50", "condition[T.hard]", "averaged over both"],
     "counts.py": ["put in: 1.65", "effect per visit", "times as much"],
+    "ratings.py": ["put in", "0.45", "Satterthwaite", "predictions.parquet: 20000 rows"],
     "item_scores.py": ["put in", "fully crossed (3600 combinations)", "Reliability"],
 }
 

@@ -23,9 +23,9 @@ def run(page):
     return names
 
 
-@pytest.mark.parametrize("page", ["messy-data.md", "polars.md", "scikit-learn.md"])
+@pytest.mark.parametrize("page", ["large-data.md", "messy-data.md", "polars.md", "scikit-learn.md"])
 def test_page_runs(page):
-    assert run(page)["result" if page == "polars.md" else "model"]
+    assert run(page)["result" if page in ("large-data.md", "polars.md") else "model"]
 
 
 # Dask's own: it looks for a free port, and closes what it opened on another thread.
