@@ -31,6 +31,29 @@ class InterlaceError(Exception):
     """Root of every exception that interlace raises on purpose."""
 
 
+class ArgumentError(InterlaceError, ValueError):
+    """An argument has a value that is not offered, or that cannot be used."""
+
+
+class ArgumentTypeError(InterlaceError, TypeError):
+    """An argument is not known, or is an object of another kind than was wanted."""
+
+
+class UnknownParameterError(InterlaceError, KeyError):
+    """A parameter was named that the model does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingPackageError(InterlaceError, ImportError):
+    """What was asked for needs a package that is not installed."""
+
+
+class NumericalError(InterlaceError, ArithmeticError):
+    """The arithmetic broke down: numbers overflowed, or a matrix could not be factorised."""
+
+
 class FormulaError(InterlaceError, ValueError):
     """The formula's text cannot be read as a mixed model."""
 

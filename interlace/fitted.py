@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
+from interlace.errors import ArgumentTypeError
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.polish import polished
 
@@ -246,12 +247,12 @@ def record_of(results: Any) -> Fitted:
     plain = getattr(results, "_results", results)
     record = getattr(plain, "record", None)
     if record is not None and not isinstance(record, Fitted):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"this is for linear models, and {type(plain).__name__} is a generalised one; its own methods "
             "have residuals, simulated residuals, checks, influence and pictures"
         )
     if not isinstance(record, Fitted):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"a fitted model was wanted, not {type(results).__name__}; give what interlace.fit or "
             "CrossedLMM.fit returns"
         )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from interlace.errors import MissingPackageError
+
 
 def run(
     function: Callable[[Any], Any],
@@ -47,7 +49,7 @@ def run(
         try:
             import joblib
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackageError(
                 f"n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install "
                 '"interlace[parallel]"), or use n_jobs=1'
             ) from error

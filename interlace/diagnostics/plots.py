@@ -14,6 +14,7 @@ import pandas as pd
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
+from interlace.errors import MissingPackageError
 
 # Okabe & Ito's colours, which the colour-blind can tell apart.
 BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
@@ -67,7 +68,7 @@ def _figure(size: tuple[float, float]) -> Any:
     try:
         pyplot = importlib.import_module("matplotlib.pyplot")
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             'plots need matplotlib, which is not installed; pip install "interlace[plots]". '
             "The frames behind the plots do not need it"
         ) from error

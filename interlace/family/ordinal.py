@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from interlace.arrays import BoolArray, FloatArray
+from interlace.errors import ArgumentError
 
 from .record import Family, PsiTerms
 
@@ -134,7 +135,7 @@ class Ordinal(Family):
 
     def variance(self, mu: FloatArray, psi: FloatArray) -> FloatArray:
         """Not a function of the mean: refused."""
-        raise ValueError(
+        raise ArgumentError(
             "the variance of a category's number is no function of its mean; use `probabilities`."
         )
 

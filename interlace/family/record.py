@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from interlace.arrays import BoolArray, FloatArray
+from interlace.errors import ArgumentError
 
 # Largest |eta| that is exponentiated: exp(700) is the last finite power, give or take.
 MOST = 700.0
@@ -58,7 +59,9 @@ class Family(ABC):
 
     def __post_init__(self) -> None:
         if self.link not in self.links:
-            raise ValueError(f"link={self.link!r} is not known to {self.name}; wanted one of {self.links}.")
+            raise ArgumentError(
+                f"link={self.link!r} is not known to {self.name}; wanted one of {self.links}."
+            )
 
     @property
     def psi_names(self) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from interlace.errors import ArgumentError, ArgumentTypeError
+
 # Functions that R's formulas call, and what to write instead.
 FUNCTIONS = {
     "factor": "C({0})",
@@ -125,7 +127,7 @@ def refuse_unknown(where: str, unknown: Mapping[str, object]) -> None:
     if unknown:
         names = ", ".join(sorted(unknown))
         advice = keyword_advice(unknown) or "see its documentation for those it does"
-        raise TypeError(f"{where} does not know the keyword(s) {names}; {advice}")
+        raise ArgumentTypeError(f"{where} does not know the keyword(s) {names}; {advice}")
 
 
 def _advice(name: str, known: str) -> str:
@@ -151,4 +153,4 @@ def check_method(method: object) -> None:
     meant = "there is one search, so leave it out; its optimum is certified"
     if str(method).upper() in ("REML", "ML"):
         meant = f"that is for interlace.fit; here write reml={str(method).upper() == 'REML'}"
-    raise ValueError(f"method={method!r} is not offered; give None or 'newton': {meant}")
+    raise ArgumentError(f"method={method!r} is not offered; give None or 'newton': {meant}")

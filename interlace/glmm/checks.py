@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import special, stats
 
 from interlace.arrays import FloatArray
-from interlace.errors import UndefinedError
+from interlace.errors import ArgumentError, UndefinedError
 from interlace.pls.laplace.prediction import marginal_mean
 from interlace.resampling.simulate import seeds
 
@@ -64,7 +64,7 @@ def _simulations(self: EstimatedGLMM, nsim: int, rng: Any, what: str) -> FloatAr
     design, fit = self.record.design, self.record.fit
     check_no_frequencies(design, what)
     if nsim < 2:
-        raise ValueError(f"nsim={nsim!r}; give the number of simulations, at least 2")
+        raise ArgumentError(f"nsim={nsim!r}; give the number of simulations, at least 2")
     return np.column_stack([draw(design, fit, seed) for seed in seeds(rng, nsim)])
 
 

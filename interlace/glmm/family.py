@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from statsmodels.genmod import families as sm
 
+from interlace.errors import ArgumentError
 from interlace.family import Binomial, Family, Gamma, Gaussian, NegativeBinomial, Poisson
 
 FamilyLike: TypeAlias = Any
@@ -116,16 +117,16 @@ def _of_statsmodels(given: Any) -> tuple[str, str | None]:
     if isinstance(given, type) and issubclass(given, sm.Family):
         given = given() if given is not sm.NegativeBinomial else given(alpha=1.0)
     if not isinstance(given, sm.Family):
-        raise ValueError(  # noqa: TRY004 -- as for every other family that is not offered
+        raise ArgumentError(
             f"family={given!r} is no family; give one of statsmodels', such as sm.families.Binomial(), or "
             f"its name. {OFFERED[0].upper()}{OFFERED[1:]}"
         )
     name = type(given).__name__
     link = None if given.link is None else type(given.link).__name__.lower()
     if name == "Gamma" and link == "inversepower":
-        raise ValueError(NO_INVERSE)
+        raise ArgumentError(NO_INVERSE)
     if name == "NegativeBinomial" and getattr(given, "alpha", 1.0) != 1.0:
-        raise ValueError(
+        raise ArgumentError(
             f"sm.families.NegativeBinomial(alpha={given.alpha!r}) fixes the dispersion, which is estimated "
             'here; use family="negativebinomial" and read it from results.alpha'
         )
@@ -135,18 +136,20 @@ def _of_statsmodels(given: Any) -> tuple[str, str | None]:
 def _record(name: str, link: str | None, given: Any) -> Family:
     plain = _plain(name)
     if plain.startswith("quasi"):
-        raise ValueError(QUASI.format(given=repr(given) if isinstance(given, str) else name))
+        raise ArgumentError(QUASI.format(given=repr(given) if isinstance(given, str) else name))
     if plain not in KINDS:
-        raise ValueError(f"family={given!r} is not offered; {OFFERED}")
+        raise ArgumentError(f"family={given!r} is not offered; {OFFERED}")
     kind = KINDS[plain]
     wanted = _link(link, kind)
     if kind is Gaussian and wanted == "identity":
-        raise ValueError(LINEAR)
+        raise ArgumentError(LINEAR)
     if kind is Gamma and wanted == "inverse":
-        raise ValueError(NO_INVERSE)
+        raise ArgumentError(NO_INVERSE)
     if wanted not in kind.links:
         links = ", ".join(link for link in kind.links if (kind, link) != (Gaussian, "identity"))
-        raise ValueError(f"{TITLES[kind.name]} with the link {wanted!r} is not offered; give one of: {links}")
+        raise ArgumentError(
+            f"{TITLES[kind.name]} with the link {wanted!r} is not offered; give one of: {links}"
+        )
     return kind(link=wanted)
 
 

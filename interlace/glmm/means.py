@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 from interlace.family import Family
 from interlace.inference.emmeans import Contrasts, EstimatedMarginalMeans, estimated_marginal_means
 from interlace.modelling.options import check_choice
@@ -86,7 +87,7 @@ class GLMMMeans:
         if self.type == "link":
             return table
         if self.link not in RATIOS or kind == "polynomial":
-            raise ValueError(
+            raise ArgumentError(
                 f"contrasts of kind {kind!r} with the link {self.link} are no ratios; use "
                 'emmeans(type="link").contrasts()'
             )
@@ -154,7 +155,7 @@ def emmeans(
     check_ddf(ddf)
     check_choice("type", type, ("link", "response"))
     if type == "response" and self.family.name == "ordinal":
-        raise ValueError(
+        raise ArgumentError(
             'type="response" has no meaning for ordered categories, which have no mean; use type="link", or '
             "predict(data, random=False)"
         )

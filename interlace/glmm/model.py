@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from interlace.arrays import FloatArray
 from interlace.design import Design, build_design
+from interlace.errors import ArgumentError
 from interlace.family import Family
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import parse_formula
@@ -369,7 +370,7 @@ class CrossedGLMM(LaplaceModel):
     def _check_nagq(self, nagq: int) -> None:
         terms = self.design.terms
         if nagq > 1 and (len(terms) > 1 or terms[0].k > 1):
-            raise ValueError(
+            raise ArgumentError(
                 f"nagq={nagq} nodes are for one scalar random effect, such as (1 | g); this model has "
                 f"{', '.join(self._bars())}. Use nagq=1, Laplace's approximation"
             )

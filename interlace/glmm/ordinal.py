@@ -12,7 +12,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import DesignError, UndefinedError
+from interlace.errors import ArgumentError, ArgumentTypeError, DesignError, UndefinedError
 from interlace.family import Family, Ordinal
 from interlace.formula.variables import environment_above
 from interlace.modelling.options import check_choice
@@ -59,7 +59,9 @@ class CrossedOrdinal(CrossedGLMM):
     categories: list[Any]
 
     def __init__(self, *_: object, **__: object) -> None:
-        raise TypeError("CrossedOrdinal is built from a formula: CrossedOrdinal.from_formula(formula, data)")
+        raise ArgumentTypeError(
+            "CrossedOrdinal is built from a formula: CrossedOrdinal.from_formula(formula, data)"
+        )
 
     @classmethod
     def from_formula(  # type: ignore[override]
@@ -206,7 +208,7 @@ def predict(
     [1.0]
     """
     if not transform:
-        raise ValueError("transform=False is not offered: give data with the columns of the formula")
+        raise ArgumentError("transform=False is not offered: give data with the columns of the formula")
     check_choice("which", which, ("prob", "cumulative", "linear", "marginal"))
     own = target(self, data, which, random, new_levels)
     fit = self.record.fit

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 from interlace.family import Family
 from interlace.modelling.options import check_choice
 from interlace.pls.laplace.prediction import (
@@ -97,10 +98,10 @@ def predict(
     3.679
     """
     if not transform:
-        raise ValueError("transform=False is not offered: give data with the columns of the formula")
+        raise ArgumentError("transform=False is not offered: give data with the columns of the formula")
     check_choice("which", which, ("mean", "linear", "marginal"))
     if which == "linear" and new_levels == "integrate":
-        raise ValueError('new_levels="integrate" averages means; with which="linear" give "population"')
+        raise ArgumentError('new_levels="integrate" averages means; with which="linear" give "population"')
     own = target(self, data, which, random, new_levels)
     fit = self.record.fit
     eta = linear_predictor(fit, own.rows)

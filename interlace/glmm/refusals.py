@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from interlace.errors import DesignError
+from interlace.errors import ArgumentError, ArgumentTypeError, DesignError
 from interlace.family import Family
 from interlace.formula.spelling import refuse_unknown
 from interlace.modelling.options import check_choice
@@ -37,21 +37,21 @@ def refuse(where: str, unknown: Mapping[str, object]) -> None:
     """Refuse keywords: with the reason where they mean something in other models."""
     for name in unknown:
         if name in REFUSED:
-            raise TypeError(REFUSED[name])
+            raise ArgumentTypeError(REFUSED[name])
     refuse_unknown(where, unknown)
 
 
 def check_method(method: object) -> None:
     """Refuse REML with its reason, and whatever else is not offered."""
     if isinstance(method, str) and method.upper() == "REML":
-        raise ValueError(f'method="REML" is refused. {REFUSED["reml"]}')
+        raise ArgumentError(f'method="REML" is refused. {REFUSED["reml"]}')
     check_choice("method", method, ("laplace",))
 
 
 def wanted_family(family: FamilyLike) -> Family:
     """The family, which must be given."""
     if family is None:
-        raise ValueError(
+        raise ArgumentError(
             'family= is needed, such as family=sm.families.Binomial() or family="poisson"; for a normal '
             "response use CrossedLMM"
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.errors import ArgumentError
 from interlace.inference.parameters import sds_and_correlations
 from interlace.report.components import explained
 from interlace.report.numbers import decimals, fixed, p_value, share
@@ -24,7 +25,7 @@ RATIOS = {"logit": ("odds ratios", "OR"), "log": ("ratios", "ratio"), "cloglog":
 def check_exponentiate(results: EstimatedGLMM, *, exponentiate: bool) -> None:
     """Refuse exponentials that mean nothing."""
     if exponentiate and results.family.link not in RATIOS:
-        raise ValueError(f"exponentiate=True has no meaning with the link {results.family.link}")
+        raise ArgumentError(f"exponentiate=True has no meaning with the link {results.family.link}")
 
 
 def tidy(

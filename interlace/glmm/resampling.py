@@ -11,7 +11,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import DesignError
+from interlace.errors import ArgumentError, DesignError
 from interlace.parallel import run
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import draws
@@ -110,7 +110,7 @@ class GLMMBootstrap(Bootstrap):
     def conf_int(self, alpha: float = 0.05, *, kind: str = "percentile", parm: Any = None) -> pd.DataFrame:
         """Confidence intervals, see the bootstrap of linear models."""
         if kind == "bca":
-            raise ValueError('kind="bca" is for linear models; give "percentile", "basic" or "normal"')
+            raise ArgumentError('kind="bca" is for linear models; give "percentile", "basic" or "normal"')
         return super().conf_int(alpha, kind=kind, parm=parm)
 
 
@@ -182,7 +182,7 @@ def bootstrap(
     (5, 2)
     """
     if nsim < 1:
-        raise ValueError(f"nsim={nsim!r}; give the number of replicates, at least 1")
+        raise ArgumentError(f"nsim={nsim!r}; give the number of replicates, at least 1")
     design, fit = self.record.design, self.record.fit
     check_no_frequencies(design, "bootstrap()")
     worker = _Refits(self.model, design, fit, statistic, use_u)

@@ -13,7 +13,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
 from interlace.arrays import FloatArray
-from interlace.errors import UndefinedError
+from interlace.errors import ArgumentError, UndefinedError
 from interlace.inference import wald
 from interlace.inference.contrasts import full_width
 from interlace.inference.fstatistic import Normal
@@ -33,7 +33,7 @@ NO_DDF = (
 def check_ddf(ddf: object) -> None:
     """Refuse degrees of freedom, with the reason."""
     if ddf not in (None, "normal"):
-        raise ValueError(NO_DDF.format(given=ddf))
+        raise ArgumentError(NO_DDF.format(given=ddf))
 
 
 def cov_params(
@@ -82,7 +82,7 @@ def cov_params(
     """
     check_choice("kind", kind, ("full", "working"))
     if scale is not None and scale != self.scale:
-        raise ValueError("scale= is not a divisor of the covariance of a generalised model; leave it out")
+        raise ArgumentError("scale= is not a divisor of the covariance of a generalised model; leave it out")
     if kind == "working" and cov_p is None:
         cov_p = _working(self)
     return wald.cov_params(shared(self), r_matrix, column, None, cov_p, other)
@@ -211,7 +211,7 @@ def t_test(
     0.978
     """
     if use_t:
-        raise ValueError(NO_DDF.format(given="use_t=True"))
+        raise ArgumentError(NO_DDF.format(given="use_t=True"))
     return LikelihoodModelResults.t_test(self, full_width(shared(self), r_matrix), cov_p=cov_p, use_t=False)
 
 
@@ -252,7 +252,7 @@ def wald_test(
     0.978
     """
     if use_f:
-        raise ValueError(NO_DDF.format(given="use_f=True"))
+        raise ArgumentError(NO_DDF.format(given="use_f=True"))
     return LikelihoodModelResults.wald_test(
         self,
         full_width(shared(self), r_matrix),

@@ -7,6 +7,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 
 # Words of R's p.adjust that statsmodels spells differently.
 SPELLINGS = {"fdr": "fdr_bh", "BH": "fdr_bh", "BY": "fdr_by", "hochberg": "simes-hochberg"}
@@ -46,7 +47,7 @@ def adjusted(
     try:
         out[known] = multipletests(p_values[known], method=SPELLINGS.get(adjust, adjust))[1]
     except ValueError as error:
-        raise ValueError(
+        raise ArgumentError(
             f"adjust={adjust!r} is not known; give 'none', 'tukey' or a method of statsmodels' multipletests "
             "such as 'holm', 'bonferroni', 'sidak', 'fdr_bh'"
         ) from error

@@ -11,6 +11,7 @@ from scipy import stats
 
 from interlace.arrays import BoolArray, FloatArray
 from interlace.design import Design
+from interlace.errors import ArgumentError
 from interlace.frames.columns import Columns
 
 from .confidence import check_alpha
@@ -45,7 +46,7 @@ def anova_contrasts(design: Design, frame: Any, anova_type: AnovaType) -> dict[s
         If the rows are gone.
     """
     if anova_type not in (1, 2, 3):
-        raise ValueError(f"type={anova_type!r} is not offered; give 1, 2 or 3")
+        raise ArgumentError(f"type={anova_type!r} is not offered; give 1, 2 or 3")
     terms = fixed_terms(design)
     if anova_type == 1:
         return sequential(design.X, terms)

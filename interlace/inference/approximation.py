@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from interlace.errors import ArgumentError
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.pls import PLSFit
 
@@ -34,7 +35,7 @@ def approximation(fit: PLSFit, ddf: Ddf) -> Approximation:
         For Kenward-Roger degrees of freedom of a fit by maximum likelihood.
     """
     if ddf not in get_args(Ddf):
-        raise ValueError(f"ddf={ddf!r} is not offered; give one of {', '.join(map(repr, get_args(Ddf)))}")
+        raise ArgumentError(f"ddf={ddf!r} is not offered; give one of {', '.join(map(repr, get_args(Ddf)))}")
     if ddf == "satterthwaite":
         return satterthwaite(fit)
     return kenward_roger(fit) if ddf == "kenward-roger" else Normal(fit.vcov_beta)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
-from interlace.errors import InferenceError
+from interlace.errors import ArgumentError, InferenceError
 
 from .likelihood_ratio import Maximum, as_ml, check_comparable, comparison_table
 
@@ -49,7 +49,7 @@ def anova(*results: Any, refit: Literal["ml"] | None = "ml") -> pd.DataFrame:
     if len(plain) < 2:
         raise InferenceError(f"anova compares fitted models and was given {len(plain)}; give two or more")
     if refit not in ("ml", None):
-        raise ValueError(f"refit={refit!r} is not offered; give 'ml' or None")
+        raise ArgumentError(f"refit={refit!r} is not offered; give 'ml' or None")
     designs = [result.record.design for result in plain]
     check_comparable(designs)
     fits = [result.pls_fit if refit is None else as_ml(result.record.complete) for result in plain]

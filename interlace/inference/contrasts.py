@@ -11,7 +11,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
 from interlace.arrays import FloatArray
-from interlace.errors import InferenceError
+from interlace.errors import ArgumentError, InferenceError
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.formula.coding import linear_constraints
 
@@ -260,7 +260,7 @@ def full_width(self: EstimatedModel, r_matrix: Any) -> Any:
     contrasts = np.atleast_2d(np.asarray(r_matrix, dtype=float))
     width, k_fe, k_params = contrasts.shape[1], self.k_fe, len(self.params)
     if width not in (k_fe, k_params):
-        raise ValueError(
+        raise ArgumentError(
             f"the contrasts have {width} columns; give {k_fe}, one per fixed effect {self.fe_names!r}, "
             f"or {k_params}, with the variance parameters"
         )

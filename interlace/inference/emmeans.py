@@ -11,6 +11,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
+from interlace.errors import ArgumentError
 
 from .adjustment import adjusted
 from .anova import contrast_table
@@ -80,7 +81,7 @@ class EstimatedMarginalMeans:
             The ``by`` variables, contrast, estimate, std_error, df, statistic, p_value.
         """
         if kind not in DEFAULT_ADJUSTMENT:
-            raise ValueError(f"kind={kind!r} is not offered; give one of {list(DEFAULT_ADJUSTMENT)}")
+            raise ArgumentError(f"kind={kind!r} is not offered; give one of {list(DEFAULT_ADJUSTMENT)}")
         tables = [self._compared(own, kind, adjust) for own in self._groups()]
         return pd.concat(tables, ignore_index=True)
 

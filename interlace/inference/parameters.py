@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
+from interlace.errors import UnknownParameterError
 from interlace.names import sd_cor_names
 from interlace.pls import PLSFit, ProfiledCriterion
 from interlace.pls.matrices.structures import unstructured
@@ -176,8 +178,8 @@ def positions(parm: str | int | Sequence[str | int] | None, names: Sequence[str]
 
     Raises
     ------
-    KeyError
-        If a name is not among them.
+    UnknownParameterError
+        If a name or a position is not among them.
     """
     if parm is None:
         return list(range(len(names)))
@@ -187,8 +189,19 @@ def positions(parm: str | int | Sequence[str | int] | None, names: Sequence[str]
     for one in [parm] if isinstance(parm, str | int) else parm:
         if isinstance(one, str):
             if one not in names and one not in groups:
-                raise KeyError(f"parm={one!r} is not a parameter of the model; those are {list(names)!r}")
+                raise UnknownParameterError(
+                    f"parm={one!r} is not a parameter of the model; those are {list(names)!r}"
+                )
             found += [list(names).index(one)] if one in names else groups[one]
         else:
-            found.append(range(len(names))[one])
+            found.append(_place(one, names))
     return found
+
+
+def _place(given: object, names: Sequence[str]) -> int:
+    try:
+        return range(len(names))[operator.index(given)]  # type: ignore[arg-type]
+    except (IndexError, TypeError):
+        raise UnknownParameterError(
+            f"parm={given!r} is no position of a parameter; there are {len(names)}, {list(names)!r}"
+        ) from None

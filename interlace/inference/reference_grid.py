@@ -13,7 +13,7 @@ from scipy import linalg
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
-from interlace.errors import InferenceError
+from interlace.errors import ArgumentError, InferenceError
 from interlace.formula.storage import names_in
 
 from .fixed_terms import coded_matrix, rows_of_fit
@@ -158,7 +158,7 @@ def averaging_rows(grid: ReferenceGrid, over: Sequence[str], weights: str) -> tu
         Rows whose products with the fixed effects are the means.
     """
     if weights not in ("equal", "proportional"):
-        raise ValueError(f"weights={weights!r} is not offered; give 'equal' or 'proportional'")
+        raise ArgumentError(f"weights={weights!r} is not offered; give 'equal' or 'proportional'")
     share = _shares(grid, [name for name in grid.values if name not in over], weights)
     labels = pd.DataFrame(list(product(*(grid.values[name] for name in over))), columns=list(over))
     total = np.zeros((max(len(labels), 1), len(share)))

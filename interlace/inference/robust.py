@@ -12,7 +12,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
-from interlace.errors import DesignError, MissingValuesError
+from interlace.errors import ArgumentError, DesignError, MissingValuesError
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.used_rows import aligned
 from interlace.pls import PLSFit, ProfiledCriterion
@@ -57,7 +57,7 @@ def get_robustcov_results(
     {'Intercept': 6.825, 'Days': 1.546}
     """
     if cov_type != "cluster":
-        raise ValueError(f'cov_type={cov_type!r} is not offered; give "cluster"')
+        raise ArgumentError(f'cov_type={cov_type!r} is not offered; give "cluster"')
     robustified = self.model.results_of(robust_fit(self.record, groups, kind))
     plain = robustified._results
     plain.ddf, plain.cov_type = "normal", "cluster"
@@ -83,7 +83,7 @@ def robust_fit(fitted: Fitted, groups: Any, kind: Kind) -> PLSFit:
         Its ``vcov_beta`` is the robust one.
     """
     if kind not in ("CR0", "CR2"):
-        raise ValueError(f'kind={kind!r} is not offered; give "CR0" or "CR2"')
+        raise ArgumentError(f'kind={kind!r} is not offered; give "CR0" or "CR2"')
     clusters = cluster_codes(fitted.design, groups)
     vcov = cluster_covariance(fitted.design, fitted.fit, fitted.criterion, clusters, kind)
     return replace(fitted.fit, vcov_beta=vcov)

@@ -12,6 +12,7 @@ from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design
+from interlace.errors import ArgumentError
 from interlace.formula.elsewhere import MODEL, refuse_attribute
 from interlace.inference import relative_factors
 from interlace.pls.factor.solvers import Solver
@@ -202,7 +203,7 @@ class MarginalModel(LikelihoodModel):
         design, natural = self.design, np.asarray(params, dtype=float)
         factors = relative_factors(natural[self.k_fe :], [term.k for term in design.terms], 1.0)
         if factors is None:
-            raise ValueError("params hold a covariance matrix that is not positive semidefinite")
+            raise ArgumentError("params hold a covariance matrix that is not positive semidefinite")
         mean = self.predict(natural, exog)
         return MarginalDistribution(
             loc=mean if design.offset is None else mean + design.offset,

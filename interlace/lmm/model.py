@@ -17,7 +17,7 @@ from interlace.design import Design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.from_arrays import is_matrix
 from interlace.design.from_formula import with_groups
-from interlace.errors import DesignError, InferenceError
+from interlace.errors import ArgumentError, DesignError, InferenceError
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.safe import guarded
@@ -365,7 +365,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         theta = np.asarray(start_params, dtype=float)
         size = sum(unstructured(len(term.columns)).m for term in self.design.term_labels)
         if theta.shape != (size,) or not np.isfinite(theta).all():
-            raise ValueError(
+            raise ArgumentError(
                 f"start_params has shape {theta.shape}; give {size} finite numbers, the lower triangles of "
                 "the relative covariance factors column by column, as results.theta has them"
             )

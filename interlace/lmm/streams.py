@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
-from interlace.errors import FormulaError
+from interlace.errors import FormulaError, MissingPackageError
 
 Read = Callable[[int, int], Any]
 
@@ -110,7 +110,7 @@ def _opened(path: str, names: Sequence[str] | None) -> tuple[Any, Sequence[str] 
     try:
         from pyarrow import parquet, types
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "Parquet files need pyarrow, which is not installed: pip install pyarrow"
         ) from error
     schema = parquet.read_schema(path)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from interlace.errors import ArgumentError
+
 # Fewer random probes say too little about their own scatter.
 LEAST_PROBES = 4
 
@@ -30,7 +32,7 @@ def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None
     """
     if given not in choices:
         offered = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{keyword}={given!r} is not offered; give {offered}")
+        raise ArgumentError(f"{keyword}={given!r} is not offered; give {offered}")
 
 
 def step_count(maxiter: object) -> int:
@@ -55,10 +57,11 @@ def step_count(maxiter: object) -> int:
     >>> step_count("5")
     Traceback (most recent call last):
     ...
-    ValueError: maxiter='5'; wanted a whole number of Newton steps, 0 or more, or None for as many as it takes
+    interlace.errors.ArgumentError: maxiter='5'; wanted a whole number of Newton steps, 0 or more, or None
+    for as many as it takes
     """
     if isinstance(maxiter, bool) or not isinstance(maxiter, int | np.integer) or maxiter < 0:
-        raise ValueError(
+        raise ArgumentError(
             f"maxiter={maxiter!r}; wanted a whole number of Newton steps, 0 or more, or None for as many as "
             "it takes"
         )
@@ -93,7 +96,7 @@ def drawing(*, probes: Any, seed: Any) -> dict[str, Any]:
     given = {"probes": (probes, LEAST_PROBES), "seed": (seed, 0)}
     for name, (value, least) in given.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name}={value!r}; wanted a whole number, {least} or more")
+            raise ArgumentError(f"{name}={value!r}; wanted a whole number, {least} or more")
     return {name: int(value) for name, (value, _) in given.items()}
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError, ArgumentTypeError
 from interlace.inference import contrasts, wald
 from interlace.inference.parameters import IntervalMethod, positions
 from interlace.pls.search.certificate import Certificate
@@ -194,7 +195,9 @@ class MixedResults(LikelihoodModelResults):
         """
         chosen = parm if cols is None else list(cols)
         if method != "bootstrap" and bootstrap:
-            raise TypeError(f"conf_int(method={method!r}) does not know {', '.join(sorted(bootstrap))}")
+            raise ArgumentTypeError(
+                f"conf_int(method={method!r}) does not know {', '.join(sorted(bootstrap))}"
+            )
         if method == "profile":
             return self._profile_limits(alpha, chosen, n_jobs=n_jobs)
         if method == "bootstrap":
@@ -202,7 +205,7 @@ class MixedResults(LikelihoodModelResults):
             drawn = self.bootstrap(n_jobs=n_jobs, **bootstrap)
             return drawn.conf_int(alpha, kind=interval, parm=chosen)
         if method != "wald":
-            raise ValueError(f'method={method!r} is not offered; give "wald", "profile" or "bootstrap"')
+            raise ArgumentError(f'method={method!r} is not offered; give "wald", "profile" or "bootstrap"')
         places = None if chosen is None else positions(chosen, self.model.data.param_names)
         same: Any = self
         return wald.wald_interval(same, alpha, places)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
-from interlace.errors import DesignError
+from interlace.errors import DesignError, MissingPackageError
 from interlace.formula.storage import names_in
 from interlace.frames.columns import Columns, as_frame, plain
 
@@ -19,7 +19,7 @@ try:
     import polars as pl
     from marginaleffects.classes.model import ModelAbstract, ModelVault
 except ImportError as error:
-    raise ImportError(
+    raise MissingPackageError(
         "interlace.neighbours.marginaleffects needs the package marginaleffects, which is not installed; "
         "pip install marginaleffects"
     ) from error

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from interlace.errors import MissingPackageError
 from interlace.lmm.wrapper import CrossedLMMResultsWrapper, labelled
 
 try:
     from stargazer.translators import register_class
     from stargazer.translators.statsmodels import extract_model_data
 except ImportError as error:
-    raise ImportError(
+    raise MissingPackageError(
         "interlace.neighbours.stargazer needs the package stargazer, which is not installed: "
         "pip install stargazer"
     ) from error

@@ -14,7 +14,7 @@ from scipy import stats
 from interlace import pls
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import DesignError
+from interlace.errors import ArgumentError, DesignError
 from interlace.inference.confidence import check_alpha
 from interlace.inference.fixed_terms import fixed_terms
 from interlace.inference.satterthwaite import joint_df
@@ -179,7 +179,7 @@ def power(
     check_alpha(alpha)
     check_alpha(1.0 - level)
     if nsim < 1:
-        raise ValueError(f"nsim={nsim!r}; give the number of simulated studies, at least 1")
+        raise ArgumentError(f"nsim={nsim!r}; give the number of simulated studies, at least 1")
     model = of_fit(model_or_fit)
     contrasts = contrasts_of(model.design, effect)
     if value is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from interlace.arrays import FloatArray, IntArray
+from interlace.errors import ArgumentError
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.basis import FixedBasis, fixed_basis, term_basis
@@ -413,7 +414,7 @@ def _start(
     if isinstance(start, Optimum):
         return start
     if np.shape(start) != (relcov.m,) or not np.isfinite(start).all():
-        raise ValueError(
+        raise ArgumentError(
             f"start is {start!r}; wanted {relcov.m} finite covariance parameters, one per theta."
         )
     return np.asarray(relcov.to_basis @ np.asarray(start, dtype=float))

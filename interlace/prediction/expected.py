@@ -10,7 +10,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray
 from interlace.design import apply_design
-from interlace.errors import DesignError
+from interlace.errors import ArgumentError, DesignError
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.streaming.record import StreamedDesign
 from interlace.streaming.rows import StreamedRows
@@ -94,7 +94,7 @@ def predict(
     [251.41, 356.08]
     """
     if not transform:
-        raise ValueError("transform=False is not offered: give data with the columns of the formula")
+        raise ArgumentError("transform=False is not offered: give data with the columns of the formula")
     check_new_levels(new_levels)
     if exog is not None:
         return _without_random_effects(self.record, data, exog, random)

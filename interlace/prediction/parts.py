@@ -9,7 +9,7 @@ import numpy as np
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design, Schema
-from interlace.errors import LevelError
+from interlace.errors import ArgumentError, ArgumentTypeError, LevelError
 from interlace.frames.readings import same_reading
 from interlace.pls import PLSFit
 
@@ -145,7 +145,9 @@ def chosen_factors(names: Sequence[str], *, random: bool | str | Collection[str]
     if isinstance(random, (bool, np.bool_)):
         return frozenset(names) if random else frozenset()
     if random is None:
-        raise TypeError("random is None; give True (all random effects), False (none) or names of factors")
+        raise ArgumentTypeError(
+            "random is None; give True (all random effects), False (none) or names of factors"
+        )
     wanted = [random] if isinstance(random, str) else list(random)
     unknown = [name for name in wanted if name not in names]
     if unknown:
@@ -170,7 +172,7 @@ def check_new_levels(new_levels: str) -> None:
         For any other value.
     """
     if new_levels not in ("error", "population"):
-        raise ValueError(
+        raise ArgumentError(
             f"new_levels={new_levels!r}; give 'error' (refuse unseen levels) or "
             "'population' (predict them with random effects of zero)"
         )

@@ -11,6 +11,7 @@ from scipy import linalg
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
+from interlace.errors import ArgumentError
 from interlace.fitted import EstimatedModel
 from interlace.inference import columns_in_null
 from interlace.names import INTERCEPT, merged_columns
@@ -320,7 +321,9 @@ def random_effects_by_group(self: EstimatedModel, factor: str | None = None) -> 
     {'(Intercept)': 2.26, 'Days': 9.2}
     """
     if factor is None and len(self.random_effects) > 1:
-        raise ValueError(f"the model has several grouping factors; name one of {list(self.random_effects)!r}")
+        raise ArgumentError(
+            f"the model has several grouping factors; name one of {list(self.random_effects)!r}"
+        )
     effects = next(iter(self.random_effects.values())) if factor is None else self.random_effects[factor]
     frame = effects.to_frame() if isinstance(effects, pd.Series) else effects
     return {level: frame.loc[level] for level in frame.index}

@@ -12,7 +12,7 @@ from scipy import linalg, stats
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.design import Design, apply_design
-from interlace.errors import DesignError
+from interlace.errors import ArgumentError, DesignError
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.columns import Columns, as_frame
 from interlace.frames.used_rows import row_vector
@@ -200,7 +200,7 @@ def get_prediction(
 
 def _fitted_rows(design: Design, weights: Any) -> _Target:
     if weights is not None:
-        raise ValueError("weights= belongs to new data; the rows of the fit have the weights of the fit")
+        raise ArgumentError("weights= belongs to new data; the rows of the fit have the weights of the fit")
     Xi = tuple(term.Xi for term in design.terms)
     codes = tuple(factor.codes for factor in design.factors)
     return _Target(design.X, Xi, codes, design.offset, design.index, design.weights)

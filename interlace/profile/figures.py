@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import interpolate, stats
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError, MissingPackageError
 
 # Confidence levels marked in the pictures.
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -39,11 +40,11 @@ def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Ser
     """
     painters: dict[str, Callable[..., Any]] = {"zeta": _zeta, "density": _density}
     if kind not in (*painters, "pairs"):
-        raise ValueError(f'kind={kind!r} is no picture of a profile; give "zeta", "density" or "pairs"')
+        raise ArgumentError(f'kind={kind!r} is no picture of a profile; give "zeta", "density" or "pairs"')
     if ax is not None:
         if kind == "pairs" or len(names) != 1:
             what = "pairs of parameters" if kind == "pairs" else f"{len(names)} parameters"
-            raise ValueError(
+            raise ArgumentError(
                 f"ax= takes the picture of one parameter, and {what} were asked for; name one by parm=, or "
                 "leave ax out"
             )
@@ -52,7 +53,7 @@ def draw(kind: str, table: pd.DataFrame, names: Sequence[str], estimates: pd.Ser
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             'plot() needs matplotlib, which is not installed. Install it (pip install "interlace[plots]")'
         ) from error
     if kind == "pairs":
@@ -176,7 +177,7 @@ def _meets(table: pd.DataFrame, along: str, other: str, target: float) -> float:
     own = table[table["parameter"] == along]
     zeta = own["zeta"].to_numpy()
     if not zeta[0] <= target <= zeta[-1]:
-        raise ValueError("the profile does not reach that far")
+        raise ArgumentError("the profile does not reach that far")
     there = float(np.interp(target, zeta, own[other].to_numpy()))
     value, zeta_other = _points(table, other)
     return float(np.interp(there, value, zeta_other))

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from interlace.arrays import FloatArray
-from interlace.errors import InferenceError
+from interlace.errors import ArgumentError, InferenceError
 from interlace.fitted import EstimatedModel
 
 from .deviance import likelihoods
@@ -69,7 +69,7 @@ def profile_re(
     [[0.199, -124.136], [1.199, -123.997], [2.199, -124.094]]
     """
     if vtype not in ("re", "vc"):
-        raise ValueError(f"vtype={vtype!r} is not offered; give 're' or 'vc'")
+        raise ArgumentError(f"vtype={vtype!r} is not offered; give 're' or 'vc'")
     if self.record.fit.reml:
         raise InferenceError(
             "the fit is by REML, and profiles are those of maximum likelihood: fit with reml=False, or ask "
@@ -79,7 +79,7 @@ def profile_re(
     position = _position(re_ix, names)
     estimate = float(self.vcomp.iloc[position])
     if estimate - dist_low <= 0.0 and num_low:
-        raise ValueError(
+        raise ArgumentError(
             f"dist_low={dist_low:g} reaches below 0 from the estimate, {estimate:.4g}; give a smaller one"
         )
     around = likelihoods(self.record.fit, self.record.criterion)
@@ -98,4 +98,4 @@ def _position(re_ix: int | str, names: list[str]) -> int:
         return names.index(re_ix)
     if isinstance(re_ix, int | np.integer) and 0 <= re_ix < len(names):
         return int(re_ix)
-    raise ValueError(f"re_ix={re_ix!r} is none of the variances; give a position or one of {names}")
+    raise ArgumentError(f"re_ix={re_ix!r} is none of the variances; give a position or one of {names}")

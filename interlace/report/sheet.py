@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from interlace.errors import ArgumentError
+
 LATEX = {
     "\\": r"\textbackslash{}",
     **{character: rf"\{character}" for character in "&%$#_{}"},
@@ -167,7 +169,7 @@ class Sheet:
             "html": self.to_html,
         }
         if form not in writers:
-            raise ValueError(f"format={form!r} is not offered; give one of {sorted(writers)!r}")
+            raise ArgumentError(f"format={form!r} is not offered; give one of {sorted(writers)!r}")
         return writers[form]()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from interlace.errors import ArgumentError
 from interlace.fitted import Ddf, EstimatedModel
 
 from .components import RESIDUAL, criterion_name, explained, spreads
@@ -106,10 +107,12 @@ def summary_table(
 def _checked(results: Sequence[EstimatedModel] | EstimatedModel) -> list[EstimatedModel]:
     fits: list[Any] = [results] if hasattr(results, "record") else list(results)
     if not fits:
-        raise ValueError("there is no fit to tabulate; give a list of results, summary_table([m1, m2])")
+        raise ArgumentError("there is no fit to tabulate; give a list of results, summary_table([m1, m2])")
     strangers = [type(fit).__name__ for fit in fits if not hasattr(fit, "record")]
     if strangers:
-        raise ValueError(f"summary_table tabulates results of CrossedLMM.fit(); a {strangers[0]} was given")
+        raise ArgumentError(
+            f"summary_table tabulates results of CrossedLMM.fit(); a {strangers[0]} was given"
+        )
     return fits
 
 
@@ -117,7 +120,7 @@ def _headings(names: Sequence[str] | None, count: int) -> list[str]:
     if names is None:
         return [f"({number})" for number in range(1, count + 1)]
     if len(names) != count or len(set(names)) != count:
-        raise ValueError(f"names={list(names)!r}; give {count} different names, one for each fit")
+        raise ArgumentError(f"names={list(names)!r}; give {count} different names, one for each fit")
     return [str(name) for name in names]
 
 

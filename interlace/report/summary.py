@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.iolib.summary2 import Summary
 
+from interlace.errors import ArgumentError
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.inference import correlations, lower_triangle
 from interlace.inference.sampling_error import sampling_note
@@ -127,7 +128,7 @@ def renamed(keyword: str, given: Sequence[str] | None, default: Sequence[str]) -
     if given is None:
         return list(default)
     if len(given) != len(default):
-        raise ValueError(
+        raise ArgumentError(
             f"{keyword} has {len(given)} names; {len(default)} are needed, for {list(default)!r}"
         )
     return list(given)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
+from interlace.errors import ArgumentError
 from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import parameter_names, parameter_values, positions
 from interlace.parallel import run
@@ -196,7 +197,7 @@ def bootstrap(
     <Bootstrap parametric: 20 replicates of 6 statistics; 0 failed, 0 singular, 0 not certified>
     """
     if nsim < 1:
-        raise ValueError(f"nsim={nsim!r}; give the number of replicates, at least 1")
+        raise ArgumentError(f"nsim={nsim!r}; give the number of replicates, at least 1")
     design = self.record.design
     engine = Engine(
         model=self.model.without_frame(),
@@ -220,11 +221,13 @@ def _source(
     kind: str, design: Design, fit: PLSFit, groups: str | None, *, use_u: bool
 ) -> Simulator | Resampler | Cases:
     if kind not in ("parametric", "residual", "cases"):
-        raise ValueError(f'kind={kind!r} is no bootstrap; give "parametric", "residual" or "cases"')
+        raise ArgumentError(f'kind={kind!r} is no bootstrap; give "parametric", "residual" or "cases"')
     if groups is not None and kind != "cases":
-        raise ValueError(f'groups={groups!r} names the levels to draw with kind="cases", not with {kind!r}')
+        raise ArgumentError(
+            f'groups={groups!r} names the levels to draw with kind="cases", not with {kind!r}'
+        )
     if use_u and kind != "parametric":
-        raise ValueError(f'use_u=True keeps the random effects with kind="parametric", not with {kind!r}')
+        raise ArgumentError(f'use_u=True keeps the random effects with kind="parametric", not with {kind!r}')
     if kind == "parametric":
         return simulator(design, fit, use_u=use_u)
     return resampler(design, fit) if kind == "residual" else Cases(outermost(design, groups))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from interlace.arrays import IntArray
 from interlace.design import Design, UsedRows
+from interlace.errors import ArgumentError
 from interlace.frames.levels import FactorLabels
 from interlace.pls import GroupingFactor, RandomTerm
 
@@ -49,12 +50,12 @@ def outermost(design: Design, groups: str | None) -> int:
     names = [labels.name for labels in design.factor_labels]
     if groups is not None:
         if groups not in names:
-            raise ValueError(f"groups={groups!r} is no grouping factor of the model; those are {names!r}")
+            raise ArgumentError(f"groups={groups!r} is no grouping factor of the model; those are {names!r}")
         return names.index(groups)
     coarsest = min(range(len(names)), key=lambda f: design.factors[f].n_levels)
     if all(nested(design, f, coarsest) for f in range(len(names))):
         return coarsest
-    raise ValueError(
+    raise ArgumentError(
         f"the grouping factors {names!r} are crossed: no factor has independent levels. Name the one whose "
         'levels are to be drawn with groups=, or use kind="parametric" or "residual"'
     )

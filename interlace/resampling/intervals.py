@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 from interlace.inference.confidence import check_alpha
 
 KINDS = ("percentile", "basic", "normal", "bca")
@@ -39,7 +40,7 @@ def intervals(
     ndarray of shape (k, 2)
     """
     if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is no bootstrap interval; give one of {KINDS!r}")
+        raise ArgumentError(f"kind={kind!r} is no bootstrap interval; give one of {KINDS!r}")
     limits = np.full((len(observed), 2), np.nan)
     for j, estimate in enumerate(observed):
         own = replicates[:, j]

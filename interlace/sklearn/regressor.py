@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
-from interlace.errors import FormulaError
+from interlace.errors import ArgumentError, FormulaError, MissingPackageError
 from interlace.formula.grammar import parse_formula
 from interlace.frames.columns import as_frame
 from interlace.lmm.one_call import Likelihoods, fit
@@ -22,7 +22,7 @@ try:
     from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
+    raise MissingPackageError(
         "interlace.sklearn needs scikit-learn 1.6 or newer, which is not installed; "
         'pip install "interlace[sklearn]"'
     ) from error
@@ -141,7 +141,7 @@ class CrossedLMMRegressor(RegressorMixin, BaseEstimator):
         validate_data(self, frame, skip_check_array=True)
         response = np.asarray(y, dtype=float).reshape(-1)
         if len(response) != len(frame):
-            raise ValueError(f"y has {len(response)} values and X {len(frame)} rows; wanted one for each")
+            raise ArgumentError(f"y has {len(response)} values and X {len(frame)} rows; wanted one for each")
         data = frame.assign(**{name: response})
         return self._adopt(
             fit(text, data, method=self.method, weights=self.weights, eval_env={"np": np, "pd": pd})

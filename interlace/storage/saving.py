@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from interlace.errors import ArgumentError
 from interlace.fitted import EstimatedModel
 
 from .container import to_bytes, write
@@ -46,7 +47,9 @@ def save(
     [312.66]
     """
     if rows is not None and remove_data is not None and rows == bool(remove_data):
-        raise ValueError(f"rows={rows} and remove_data={remove_data} contradict each other; give rows= alone")
+        raise ArgumentError(
+            f"rows={rows} and remove_data={remove_data} contradict each other; give rows= alone"
+        )
     kept = bool(rows) if remove_data is None else not remove_data
     self._settle()
     packer = Packer()

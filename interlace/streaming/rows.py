@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray, IntArray
-from interlace.errors import DesignError
+from interlace.errors import ArgumentError, DesignError
 from interlace.parallel import row_bar
 
 from .passes import broken_off, chunks_of
@@ -156,7 +156,7 @@ class StreamedRows:
             If there are several columns.
         """
         if len(self.names) != 1 or self.reads is None:
-            raise ValueError("there are several columns; use to_frame()")
+            raise ArgumentError("there are several columns; use to_frame()")
         return self.to_frame()[self.names[0]]
 
     def to_parquet(self, path: str | Path) -> Path:

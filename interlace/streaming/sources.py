@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from interlace.errors import DesignError
+from interlace.errors import DesignError, MissingPackageError
 from interlace.frames.columns import as_frame
 from interlace.frames.foreign import made_by
 
@@ -399,7 +399,9 @@ def wanted(module: str, why: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f'{why}, which is not installed. Install it (pip install "{package}")') from error
+        raise MissingPackageError(
+            f'{why}, which is not installed. Install it (pip install "{package}")'
+        ) from error
 
 
 def _some(paths: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from interlace.arrays import FloatArray, IntArray, SparseArray
-from interlace.errors import NotPositiveDefiniteError
+from interlace.errors import ArgumentError, NotPositiveDefiniteError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
 
@@ -112,7 +112,7 @@ class _Analysis05:
 def _analyze(M: SparseArray) -> _Analysis:
     module = _load()
     if module is None:
-        raise ValueError(
+        raise ArgumentError(
             'solver="cholmod" needs scikit-sparse, which is not installed. '
             'Install it (pip install "interlace[cholmod]"), or use solver="auto" or "blocked".'
         )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from interlace.arrays import IntArray
-from interlace.errors import InterlaceError
+from interlace.errors import ArgumentError, InterlaceError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
 from interlace.pls.matrices.terms import GroupingFactor
@@ -62,7 +62,7 @@ def choose(
         For another ``solver``, or ``"cholmod"`` without scikit-sparse.
     """
     if solver not in get_args(Solver):
-        raise ValueError(
+        raise ArgumentError(
             f'solver={solver!r} is not known; wanted "auto", "cholmod", "blocked" or "iterative".'
         )
     if solver == "cholmod":

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 from interlace.family import Family
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.fit import _factor_bases, _modes, _singular_directions
@@ -163,7 +164,7 @@ class LaplaceFit:
         if kind == "full":
             return self.vcov()[m : m + p, m : m + p]
         if kind != "working":
-            raise ValueError(f'kind={kind!r} is not known; wanted "full" or "working".')
+            raise ArgumentError(f'kind={kind!r} is not known; wanted "full" or "working".')
         half = upper_solve(self.problem.R, 2.0 * _inverse(self.slopes.hessian[m : m + p, m : m + p]))
         return np.asarray(upper_solve(self.problem.R, half.T))
 
@@ -324,9 +325,11 @@ def fit_problem(
     LaplaceFit
     """
     if fast:
-        raise ValueError("fast=True is not to be had yet; leave it out: the exact search takes a few steps.")
+        raise ArgumentError(
+            "fast=True is not to be had yet; leave it out: the exact search takes a few steps."
+        )
     if nagq != int(nagq) or nagq < 1:
-        raise ValueError(f"nagq={nagq!r}; wanted a positive number of nodes.")
+        raise ArgumentError(f"nagq={nagq!r}; wanted a positive number of nodes.")
     if nagq > 1:
         problem = replace(problem, criterion=QuadratureCriterion(problem.criterion, int(nagq)))
     criterion = problem.criterion
@@ -341,7 +344,7 @@ def fit_problem(
 def _given(problem: Problem, start: FloatArray) -> FloatArray:
     size = len(problem.from_raw)
     if np.shape(start) != (size,) or not np.isfinite(start).all():
-        raise ValueError(
+        raise ArgumentError(
             f"start is {start!r}; wanted {size} finite numbers: covariance parameters, fixed effects, psi."
         )
     return np.asarray(problem.from_raw @ np.asarray(start, dtype=float))

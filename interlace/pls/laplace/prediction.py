@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
+from interlace.errors import ArgumentError
 from interlace.pls.matrices.relcov import lower_factor
 from interlace.pls.matrices.terms import RandomTerm
 from interlace.pls.matrices.triangular import upper_solve_right
@@ -239,7 +240,7 @@ def residuals(
     if kind == "deviance":
         return family.deviance_residuals(y, m, eta, psi)
     if kind != "quantile" or rng is None:
-        raise ValueError(
+        raise ArgumentError(
             f"kind={kind!r}, rng={rng!r}; wanted response, pearson, deviance, or quantile with a generator."
         )
     before, at = family.cumulative(y, m, eta, psi)

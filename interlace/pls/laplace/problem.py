@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 from interlace.family import Family
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.fit import _factor_columns, _width
@@ -141,7 +142,7 @@ def _refuse_constant(family: Family, Q: FloatArray) -> None:
     if family.name == "ordinal":
         missing = 1.0 - Q @ Q.sum(axis=0)
         if float(missing @ missing) < REDUNDANT * len(Q):
-            raise ValueError(
+            raise ArgumentError(
                 "the columns of X hold a constant, and the thresholds of an ordinal model stand for it: one "
                 "too many. Leave the constant out (or one level of a full set of indicators)."
             )
@@ -157,17 +158,19 @@ def _checked(
     """Weights, trials and offset of every row, or an error that says what is wrong."""
     n = len(y)
     if trials is not None and family.name != "binomial":
-        raise ValueError(f"trials were given for a {family.name} response; only binomial rows have them.")
+        raise ArgumentError(f"trials were given for a {family.name} response; only binomial rows have them.")
     ones = np.ones(n)
     weights = ones if weights is None else np.asarray(weights, dtype=float)
     trials = ones if trials is None else np.asarray(trials, dtype=float)
     offset = np.zeros(n) if offset is None else np.asarray(offset, dtype=float)
     for name, given in (("weights", weights), ("trials", trials), ("offset", offset)):
         if given.shape != (n,) or not np.isfinite(given).all():
-            raise ValueError(f"{name} of shape {given.shape}; wanted {n} finite numbers, one per row.")
+            raise ArgumentError(f"{name} of shape {given.shape}; wanted {n} finite numbers, one per row.")
     if (weights <= 0).any():
-        raise ValueError("weights say how often a row occurs: wanted positive numbers; leave out rows of 0.")
+        raise ArgumentError(
+            "weights say how often a row occurs: wanted positive numbers; leave out rows of 0."
+        )
     complaint = family.complaint(y, trials)
     if complaint:
-        raise ValueError(complaint)
+        raise ArgumentError(complaint)
     return weights, trials, offset

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import special
 
 from interlace.arrays import FloatArray
+from interlace.errors import ArgumentError
 
 from .criterion import Evaluation, Guess, LaplaceCriterion
 from .pirls import TOLERANCE
@@ -63,7 +64,7 @@ class QuadratureCriterion(LaplaceCriterion):
     def __init__(self, laplace: LaplaceCriterion, nagq: int) -> None:
         layout = laplace.relcov.layout
         if layout.K != (1,):
-            raise ValueError(
+            raise ArgumentError(
                 f"nagq={nagq} asks for quadrature over {len(layout.K)} grouping factor(s) with {layout.K} "
                 "random effects per level; it can be had for a single one. Use nagq=1, or drop other terms."
             )

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from interlace.arrays import FloatArray, SparseArray
+from interlace.errors import ArgumentError
 
 from .relcov import Layout
 from .terms import GroupingFactor
@@ -55,7 +56,7 @@ class CrossProducts:
 
     def _combine(self, other: CrossProducts, sign: int) -> CrossProducts:
         if self.B.shape != other.B.shape:
-            raise ValueError(
+            raise ArgumentError(
                 f"cross-products of shapes {self.B.shape} and {other.B.shape} do not belong to one model."
             )
         return CrossProducts(
