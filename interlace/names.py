@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from interlace.pls.matrices.structures import unstructured
 
 INTERCEPT = "(Intercept)"
+
+
+# Characters that nobody sees: zero-width space, word joiner, byte-order mark, soft hyphen.
+_INVISIBLE = dict.fromkeys((0x200B, 0x2060, 0xFEFF, 0x00AD))
+
+
+def readable(text: str) -> str:
+    """A name or formula as one reads it: letters composed, without characters that nobody sees.
+
+    Parameters
+    ----------
+    text : str
+        Perhaps copied from elsewhere.
+
+    Returns
+    -------
+    str
+        In Unicode's form NFC.
+
+    Examples
+    --------
+    >>> readable("cafe\N{COMBINING ACUTE ACCENT}") == "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+    True
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text).translate(_INVISIBLE)
 
 
 def variance_names(terms: Sequence[tuple[str, Sequence[str]]]) -> tuple[str, ...]:

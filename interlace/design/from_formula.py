@@ -33,6 +33,9 @@ from .assembly import (
 )
 from .record import Design, LogOf, log_exposure
 
+# What patsy calls the constant.
+PATSYS_INTERCEPT = "Intercept"
+
 
 def build_design(
     formula: MixedFormula,
@@ -113,8 +116,10 @@ def build_design(
     bars = collect_bars(formula.random, frame.columns, groups=names, random=random, formula=str(formula))
 
     sides = [parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars)]
+    outcome = parse_response(formula.response)
+    _check_names(outcome, bars, sides)
     variables = {code: evaluate(code, columns, env) for code in variables_of(sides)}
-    response = evaluate(parse_response(formula.response), columns, env, numeric=respond is None)
+    response = evaluate(outcome, columns, env, numeric=respond is None)
     offsets = [evaluate(text, columns, env, numeric=True) for text in formula.offsets]
     coded = {name: factorise(column_of(frame, name)) for bar in bars for name in bar.factors}
     for name, column in coded.items():
@@ -155,6 +160,22 @@ def build_design(
         residual=residual,
     )
     return assemble(parts, rank=rank)
+
+
+def _check_names(outcome: str, bars: Sequence[Bar], sides: Sequence[Terms]) -> None:
+    """Refuse the response as its own covariate, and a column with the name of the constant beside it."""
+    wheres = ["the fixed part", *(f"the random-effects term {bar}" for bar in bars)]
+    for where, terms, bar in zip(wheres, sides, [None, *bars], strict=True):
+        if any(outcome in term for term in terms) or (bar is not None and outcome in bar.factors):
+            raise FormulaError(
+                f'the response "{outcome}" is in {where} too, and cannot explain itself; leave it out there'
+            )
+        if () in terms and (PATSYS_INTERCEPT,) in terms:
+            raise FormulaError(
+                f'the column "{PATSYS_INTERCEPT}" in {where} has the name of the constant; rename it, '
+                f'data.rename(columns={{"{PATSYS_INTERCEPT}": "x"}}), or leave the constant out with 0 + '
+                f"{PATSYS_INTERCEPT}"
+            )
 
 
 def with_groups(frame: pd.DataFrame, groups: Any) -> tuple[pd.DataFrame, list[str]]:

@@ -128,7 +128,10 @@ def _listed(given: str | Sequence[str] | None, name: str) -> list[str]:
     texts = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     wrong = next((text for text in texts if not isinstance(text, str)), None)
     if wrong is not None:
-        raise FormulaError(f"{name}= holds a {type(wrong).__name__}; wanted text, or a list of texts")
+        raise FormulaError(
+            f"{name}= holds a {type(wrong).__name__}; wanted text, or a list of texts. Columns whose names are no "
+            "texts get them by data.rename(columns=str)"
+        )
     return texts
 
 

@@ -25,6 +25,7 @@ from interlace.errors import DesignError, FormulaError
 from interlace.frames.columns import Columns
 from interlace.frames.readings import explain_text
 
+from .tokens import no_deeper_than_python
 from .variables import NO_NAMES, Expression, Variable, as_variable
 
 # Terms of one side of a formula: the code of each one's variables, () for the intercept.
@@ -60,7 +61,8 @@ def parse_terms(text: str, *, what: str = "formula") -> Terms:
     ((), ('a',), ('x',), ('z',), ('a', 'x'))
     """
     try:
-        found = patsy.ModelDesc.from_formula(f"~ {text}").rhs_termlist
+        with no_deeper_than_python(text):
+            found = patsy.ModelDesc.from_formula(f"~ {text}").rhs_termlist
     except (patsy.PatsyError, SyntaxError) as error:
         raise FormulaError(f'cannot read the {what} "{text}": {getattr(error, "message", error)}') from error
     return tuple(sorted((tuple(f.name() for f in term.factors) for term in found), key=len))
@@ -86,7 +88,8 @@ def parse_response(text: str) -> str:
         If there is no variable or more than one.
     """
     try:
-        found = patsy.ModelDesc.from_formula(f"{text} ~ 1").lhs_termlist
+        with no_deeper_than_python(text):
+            found = patsy.ModelDesc.from_formula(f"{text} ~ 1").lhs_termlist
     except (patsy.PatsyError, SyntaxError) as error:
         message = getattr(error, "message", error)
         raise FormulaError(f'cannot read the response "{text}": {message}') from error

@@ -10,6 +10,7 @@ import importlib
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +41,36 @@ def names_in(code: str) -> list[str]:
     """
     nodes = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Name))
     return list(dict.fromkeys(node.id for node in nodes))
+
+
+@lru_cache(maxsize=512)
+def functions_in(code: str) -> frozenset[str]:
+    """Names that an expression uses only to call them, or something in them.
+
+    Parameters
+    ----------
+    code : str
+        A Python expression.
+
+    Returns
+    -------
+    frozenset of str
+
+    Examples
+    --------
+    >>> sorted(functions_in("np.log(x) + C(C, Sum)"))
+    ['np']
+    """
+    nodes = list(ast.walk(ast.parse(code.strip(), mode="eval")))
+    roots = {id(_root(node.func)) for node in nodes if isinstance(node, ast.Call)}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    values = {node.id for node in names if id(node) not in roots}
+    return frozenset(node.id for node in names if id(node) in roots) - values
+
+
+def _root(node: ast.expr) -> ast.expr:
+    """What attributes are taken from."""
+    return _root(node.value) if isinstance(node, ast.Attribute) else node
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from interlace.errors import FormulaError
+from interlace.names import readable
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
@@ -78,12 +80,35 @@ def check_text(text: object) -> None:
         raise FormulaError(f'wanted a formula as text, such as "y ~ x + (1 | g)"; got {type(text).__name__}')
 
 
+@contextmanager
+def no_deeper_than_python(text: str) -> Iterator[None]:
+    """Refuse what is too long or too deeply nested for Python's own limits, while it is parsed.
+
+    Parameters
+    ----------
+    text : str
+        The formula, or a part of one.
+
+    Raises
+    ------
+    FormulaError
+        Instead of a RecursionError.
+    """
+    try:
+        yield
+    except (RecursionError, MemoryError) as error:
+        raise FormulaError(
+            f'"{text[:60]}..." is too long or too deeply nested to be read ({len(text)} characters). Give the '
+            "fixed effects as a matrix, CrossedLMM(endog, exog, ...), or make columns in the data first"
+        ) from error
+
+
 @lru_cache(maxsize=512)
 def _tokens(text: str) -> tuple[Token, ...]:
     tokens: list[Token] = []
     stack: list[tuple[str, bool]] = []
     spaced = False
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(readable(text)):
         kind, word = str(match.lastgroup), match.group()
         if kind == "space":
             spaced = True
@@ -94,6 +119,11 @@ def _tokens(text: str) -> tuple[Token, ...]:
         tokens.append(Token(word, kind, len(stack), in_call, spaced))
         if word in "([{":
             stack.append((word, in_call or word != "(" or opens_call(tokens)))
+        elif word == "#":
+            raise FormulaError(
+                f'the formula {text!r} has a "#", and comments are no part of formulas; leave it out, or write '
+                'Q("a#b") for a column of that name'
+            )
         elif word in "\"'`":
             raise FormulaError(f"unexpected {word} in the formula {text!r}; {_quote_advice(word)}")
         spaced = False

@@ -20,13 +20,14 @@ from patsy.eval import EvalEnvironment, EvalFactor
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, FormulaError, UnknownColumnError
-from interlace.frames.columns import Columns, missing_rows, plain, suggestion
+from interlace.frames.columns import Columns, missing_rows, plain, refuse_objects, suggestion
 from interlace.frames.readings import check_text_numbers, explain_text, warn_of_same_readings
 
 from .orthogonal import Poly
 from .safe import SafeEnvironment, check_safe, safe_environment
 from .spelling import DOTTED, function_advice
-from .storage import check_restored, names_in, restored_state, stored_state
+from .storage import check_restored, functions_in, names_in, restored_state, stored_state
+from .tokens import no_deeper_than_python
 
 NO_NAMES = EvalEnvironment([{}])
 # What every formula may call beside patsy's own functions.
@@ -126,7 +127,7 @@ class Expression:
                 raise UnknownColumnError(_unknown_message([self.code], self.code, columns))
             return columns[self.code]
         check_restored(self.code, self.state)
-        return _evaluated(EvalFactor(self.code), self.state, columns)
+        return _evaluated(EvalFactor(self.code), self.state, _without_functions(self.code, columns))
 
     def memory(self) -> dict[str, Any]:
         """State as patsy wants it, also of a plain name."""
@@ -187,19 +188,30 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
         The state that ``patsy.EvalFactor`` takes.
     """
     factor, state = EvalFactor(code), dict[str, Any]()
+    everything, columns = columns, _without_functions(code, columns)
     env = env.with_outer_namespace(OWN_FUNCTIONS)
     try:
-        ast.parse(code.strip(), mode="eval")
+        with no_deeper_than_python(code):
+            ast.parse(code.strip(), mode="eval")
         for which in range(factor.memorize_passes_needed(state, env)):
             factor.memorize_chunk(_without_gaps(state), which, columns)
             factor.memorize_finish(state, which)
     except SyntaxError as error:
         name = code.partition("(")[0].strip()
         advice = function_advice(name, code.partition("(")[2].partition(")")[0]) if name in DOTTED else ""
-        raise FormulaError(advice or f'"{code}" is not a Python expression: {error.msg}') from error
+        raise FormulaError(advice or f'"{code[:80]}" is not a Python expression: {error.msg}') from error
     except patsy.PatsyError as error:
-        raise _explained(code, columns, env, error) from error
+        raise _explained(code, everything, env, error) from error
     return state
+
+
+def _without_functions(code: str, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data without columns that have the names of functions which the code calls: ``np``, ``C``."""
+    try:
+        hidden = [name for name in functions_in(code) if name in columns]
+    except (SyntaxError, RecursionError, MemoryError):
+        return columns  # said elsewhere
+    return {name: columns[name] for name in columns if name not in hidden} if hidden else columns
 
 
 def _without_gaps(state: dict[str, Any]) -> dict[str, Any]:
@@ -419,6 +431,11 @@ def _is_numeric(code: str, value: Any) -> bool:
     kind: str = "M" if types.is_datetime64_any_dtype(value) else np.asarray(value).dtype.kind
     if kind == "O":
         kind = _TIMES.get(types.infer_dtype(value, skipna=True), kind)
+    if kind == "O" and types.infer_dtype(value, skipna=True) == "integer":
+        raise DesignError(
+            f'"{code}" holds whole numbers that are too large for arithmetic; divide them, or write C({code}) for '
+            "categories"
+        )
     if kind in "mMc":
         what = {"m": "time differences", "M": "dates", "c": "complex numbers"}[kind]
         raise DesignError(
@@ -432,7 +449,7 @@ def _categories(code: str, value: Any, levels: Iterable[Any] | None) -> pd.Categ
     if value.ndim != 1:
         raise DesignError(f'"{code}" has several columns that are not numbers; wanted one')
     if levels is None:
-        return value if isinstance(value, pd.Categorical) else _as_categorical(value)
+        return value if isinstance(value, pd.Categorical) else _as_categorical(code, value)
     found = pd.Categorical(value, categories=list(levels))
     lost = pd.unique(np.asarray(value, dtype=object)[(found.codes < 0) & ~np.asarray(pd.isna(value))])
     if len(lost):
@@ -440,12 +457,15 @@ def _categories(code: str, value: Any, levels: Iterable[Any] | None) -> pd.Categ
     return found
 
 
-def _as_categorical(value: Any) -> pd.Categorical[Any]:
+def _as_categorical(code: str, value: Any) -> pd.Categorical[Any]:
     if isinstance(value, pd.Series) and isinstance(value.dtype, pd.CategoricalDtype):
         return pd.Categorical(value)
     if value.dtype == bool:
         return pd.Categorical.from_codes(np.asarray(value, dtype=np.int8), categories=pd.Index([False, True]))
-    return pd.Categorical(value)
+    try:
+        return pd.Categorical(value)
+    except TypeError:
+        refuse_objects(code, value)
 
 
 def _used(values: pd.Categorical[Any]) -> pd.Categorical[Any]:

@@ -5,15 +5,16 @@ polars and pyarrow are recognised by the module their objects come from and not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
 from interlace.errors import DesignError, UnknownColumnError
+from interlace.names import readable
 
 from .foreign import collected, made_by
 
@@ -45,8 +46,10 @@ def as_frame(data: Any) -> pd.DataFrame:
     >>> as_frame({"x": [1, 2], "g": ["a", "b"]}).shape
     (2, 2)
     """
-    if isinstance(data, pd.DataFrame):
-        return data
+    return with_readable_names(data if isinstance(data, pd.DataFrame) else _as_frame(data))
+
+
+def _as_frame(data: Any) -> pd.DataFrame:
     if isinstance(data, Mapping):
         return _from_mapping(data)
     if made_by(data, "polars"):
@@ -66,6 +69,26 @@ def as_frame(data: Any) -> pd.DataFrame:
     raise DesignError(
         f"data is a {type(data).__name__}; wanted a table (pandas, polars, pyarrow) or a dict of columns"
     )
+
+
+def with_readable_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with columns named as one reads them, so that formulas find them however they were typed.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The data; not changed.
+
+    Returns
+    -------
+    DataFrame
+        Itself if all names are readable. Two columns that look alike have one name, and `column_of` refuses
+        them when it is used.
+    """
+    named = [readable(name) if isinstance(name, str) else name for name in frame.columns]
+    if all(new is old for new, old in zip(named, frame.columns, strict=True)):
+        return frame
+    return frame.set_axis(pd.Index(named, name=frame.columns.name), axis=1)
 
 
 def as_pandas(thing: Any) -> Any:
@@ -113,7 +136,9 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """
     found = frame[name]
     if isinstance(found, pd.DataFrame):
-        raise DesignError(f'the data have {found.shape[1]} columns named "{name}"; rename them')
+        raise DesignError(
+            f'the data have {found.shape[1]} columns named "{name}", or with names that look so; rename them'
+        )
     return found
 
 
@@ -232,7 +257,7 @@ def _plain_numbers(column: pd.Series) -> Any:
     dtype = column.dtype
     if isinstance(dtype, np.dtype):
         numbers = types.infer_dtype(column, skipna=True) in _NUMBERS
-        return column.astype(float).to_numpy() if numbers else None
+        return _as_floats(column) if numbers else None
     if isinstance(dtype, pd.SparseDtype):
         return np.asarray(column)
     if types.is_bool_dtype(dtype):
@@ -247,6 +272,14 @@ def _plain_numbers(column: pd.Series) -> Any:
 def _numpy_numbers(column: pd.Series) -> Any:
     values = np.asarray(column)
     return values.astype(float) if values.dtype.kind == "O" else values
+
+
+def _as_floats(column: pd.Series) -> Any:
+    """Floats; left alone where a number is too large to be one: it may be a label."""
+    try:
+        return column.astype(float).to_numpy()
+    except OverflowError:
+        return None
 
 
 def unmasked(values: Any) -> Any:
@@ -276,6 +309,29 @@ def unmasked(values: Any) -> Any:
     objects = np.array(values.data, dtype=object)
     objects[np.ma.getmaskarray(values)] = None
     return objects
+
+
+def refuse_objects(what: str, values: Any) -> NoReturn:
+    """Refuse a column whose values are neither numbers nor labels.
+
+    Parameters
+    ----------
+    what : str
+        Name of the column.
+    values : array_like
+        Its values, some of which cannot be compared.
+
+    Raises
+    ------
+    DesignError
+        With one of them.
+    """
+    kinds = (value for value in values if not isinstance(value, Hashable))
+    found = next(kinds, None)
+    raise DesignError(
+        f'"{what}" holds objects such as {str(found)[:60]} ({type(found).__name__}); wanted one number or label '
+        "per row. Make columns of their parts in the data first"
+    )
 
 
 def missing_rows(values: Any) -> np.ndarray:
@@ -343,6 +399,12 @@ def suggestion(absent: Sequence[str], known: Sequence[Any]) -> str:
     str
         "Did you mean ...?" or "There are ...".
     """
+    numbered = [name for name in known if not isinstance(name, str) and str(name) in map(str, absent)]
+    if numbered:
+        return (
+            f"There is a column {numbered[0]!r}, a {type(numbered[0]).__name__}: name the columns by texts, "
+            "data.rename(columns=str)."
+        )
     names = [str(name) for name in known]
     near = [match for name in absent for match in _near(str(name), names)]
     if near:

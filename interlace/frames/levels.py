@@ -14,6 +14,8 @@ from interlace.arrays import BoolArray, IntArray
 from interlace.errors import DesignError
 from interlace.pls.matrices.terms import GroupingFactor
 
+from .columns import refuse_objects
+
 
 @dataclass(frozen=True, eq=False)
 class LevelCodes:
@@ -83,7 +85,10 @@ def factorise(column: Any) -> LevelCodes:
         return LevelCodes(categories.codes.astype(np.intp), categories.categories)
     if str(dtype).startswith("dictionary"):
         column = np.asarray(column, dtype=object)
-    codes, levels = pd.factorize(column, sort=True)
+    try:
+        codes, levels = pd.factorize(column, sort=True)
+    except TypeError:
+        refuse_objects(str(getattr(column, "name", None) or "grouping factor"), column)
     return LevelCodes(codes.astype(np.intp, copy=False), pd.Index(levels))
 
 

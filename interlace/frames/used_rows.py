@@ -11,11 +11,16 @@ import pandas as pd
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, MissingValuesError
+from interlace.names import readable
 
 from .columns import Columns, check_columns, plain, unmasked
 from .readings import explain_text
 
 Missing = Literal["drop", "raise", "none"]
+
+# Sums of squares beyond these leave no room for what is computed from them.
+LEAST_SQUARES, MOST_SQUARES = 1e-290, 1e290
+LARGEST_WEIGHT = 1e200
 
 # What pandas raises for a subset that does not fit (an unknown name in a query is a NameError).
 _UNFIT = (KeyError, IndexError, ValueError, TypeError, SyntaxError, NameError, pd.errors.IndexingError)
@@ -128,6 +133,7 @@ def row_vector(
     if given is None:
         return None
     if isinstance(given, str):
+        given = readable(given)
         check_columns([given], columns)
         return _numbers(columns[given], what)
     values = np.asarray(aligned(given, what, index) if isinstance(given, pd.Series) else unmasked(given))
@@ -248,10 +254,15 @@ def check_weights(weights: FloatArray | None) -> None:
             f"weights must be positive and finite; {int(wrong.sum())} are not, such as {weights[wrong][0]}. "
             "Use subset= to leave rows out"
         )
+    if float(weights.max()) > LARGEST_WEIGHT:
+        raise DesignError(
+            f"weights reach {weights.max():.1e}, more than sums of squares can hold; only their ratios matter: "
+            "divide them by their mean"
+        )
 
 
 def check_finite(values: FloatArray, names: tuple[str, ...], what: str) -> None:
-    """Refuse infinite values.
+    """Refuse infinite values, and numbers whose squares are infinite or zero.
 
     Parameters
     ----------
@@ -265,12 +276,27 @@ def check_finite(values: FloatArray, names: tuple[str, ...], what: str) -> None:
     Raises
     ------
     DesignError
-        If any value is infinite.
+        If any value is infinite, or a column is so large or so small that its squares cannot be told from
+        infinity or zero.
     """
-    # One sum is cheaper than a look at every value; it is finite unless one of them is not, or
-    # they are so large that their sum is not, and then the look decides.
-    if np.isfinite(values.sum()) or np.isfinite(values).all():
+    # Squares tell all at once, without a copy: the closer look is for what they cannot.
+    squares = np.einsum("i...,i...->...", values, values)
+    if ((squares > LEAST_SQUARES) & (squares < MOST_SQUARES)).all():
+        return
+    if np.isfinite(values).all():
+        _check_scale(values, names, what)
         return
     finite = np.atleast_1d(np.isfinite(values.reshape(len(values), -1)).all(axis=0))
     wrong = [name for name, good in zip(names, finite, strict=True) if not good]
     raise DesignError(f"infinite values in {what}: {wrong}. Leave those rows out, or transform the columns")
+
+
+def _check_scale(values: FloatArray, names: tuple[str, ...], what: str) -> None:
+    largest = np.abs(values.reshape(len(values), -1)).max(axis=0)
+    for name, size in zip(names, largest, strict=True):
+        if size > 0 and not LEAST_SQUARES < size**2 < MOST_SQUARES:
+            how, kind = ("large", "infinity") if size > 1 else ("small", "zero")
+            raise DesignError(
+                f'the numbers of "{name}" in {what} are too {how} (the largest is {size:.1e}): their squares '
+                f"cannot be told from {kind}. Measure in other units, {name} / {size:.0e}"
+            )

@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[1]
 ORDER = [
     "arrays",
     "errors",
+    "arguments",
     "parallel",
     "datasets",
     # the numerical room: arrays only
