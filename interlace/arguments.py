@@ -12,6 +12,7 @@ from interlace.errors import ArgumentError
 
 # Larger covariance parameters than this have squares that no search can tell from infinity.
 LARGEST = 1e100
+STEPS_WANTED = "the number of Newton steps, or None for as many as it takes"
 
 
 def whole_number(keyword: str, given: object, *, least: int = 0, wanted: str) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import numpy as np
 from statsmodels.tools.sm_exceptions import ModelWarning
 
 
@@ -25,6 +28,27 @@ def callers_level() -> int:
 def _inside(module: str, package: str) -> bool:
     parts = module.split(".")
     return parts[0] == package and "tests" not in parts
+
+
+@contextmanager
+def arithmetic() -> Iterator[None]:
+    """Say in words what broke down, where numerical work is done.
+
+    Raises
+    ------
+    NumericalError
+        Instead of a LinAlgError, an OverflowError or a matrix that is not positive definite.
+    """
+    try:
+        yield
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
+        if isinstance(error, NumericalError):
+            raise
+        raise NumericalError(
+            f"the arithmetic broke down ({type(error).__name__}: {error}): some numbers are too large or too "
+            "small for it, or columns depend on one another but for rounding. Bring the response, the "
+            "covariates and the starting values to sizes around 1, and leave out columns that repeat others"
+        ) from error
 
 
 class InterlaceError(Exception):
@@ -91,6 +115,10 @@ class LevelError(InterlaceError, KeyError):
 
 class NotPositiveDefiniteError(InterlaceError, ArithmeticError):
     """A matrix that the theory makes positive definite is not, in floating point."""
+
+
+class MemoryLimitError(InterlaceError, MemoryError):
+    """A fit would need more memory than there is, or than ``max_memory`` allows."""
 
 
 class OptimizationError(InterlaceError, RuntimeError):

@@ -129,8 +129,8 @@ def _listed(given: str | Sequence[str] | None, name: str) -> list[str]:
     wrong = next((text for text in texts if not isinstance(text, str)), None)
     if wrong is not None:
         raise FormulaError(
-            f"{name}= holds a {type(wrong).__name__}; wanted text, or a list of texts. Columns whose names are no "
-            "texts get them by data.rename(columns=str)"
+            f"{name}= holds a {type(wrong).__name__}; wanted text, or a list of texts. Columns whose names "
+            "are no texts get them by data.rename(columns=str)"
         )
     return texts
 

@@ -21,7 +21,7 @@ from patsy.design_info import DesignInfo, FactorInfo, SubtermInfo
 from patsy.eval import EvalFactor
 
 from interlace.arrays import FloatArray
-from interlace.errors import DesignError, FormulaError
+from interlace.errors import DesignError, FormulaError, InferenceError
 from interlace.frames.columns import Columns
 from interlace.frames.readings import explain_text
 
@@ -138,7 +138,14 @@ def linear_constraints(names: Sequence[str], constraints: Any) -> tuple[FloatArr
     >>> linear_constraints(["a", "b"], "a - b = 1")
     (array([[ 1., -1.]]), array([1.]))
     """
-    found = DesignInfo(list(names)).linear_constraint(constraints)
+    try:
+        found = DesignInfo(list(names)).linear_constraint(constraints)
+    except (patsy.PatsyError, ValueError, TypeError) as error:
+        message = getattr(error, "message", error)
+        raise InferenceError(
+            f"cannot read the hypotheses {constraints!r}: {message}. The parameters are {list(names)!r}; "
+            'write "x = 0", or give rows with one coefficient per parameter'
+        ) from error
     return np.asarray(found.coefs, dtype=float), np.asarray(found.constants, dtype=float)[:, 0]
 
 

@@ -98,8 +98,8 @@ def no_deeper_than_python(text: str) -> Iterator[None]:
         yield
     except (RecursionError, MemoryError) as error:
         raise FormulaError(
-            f'"{text[:60]}..." is too long or too deeply nested to be read ({len(text)} characters). Give the '
-            "fixed effects as a matrix, CrossedLMM(endog, exog, ...), or make columns in the data first"
+            f'"{text[:60]}..." is too long or too deeply nested to be read ({len(text)} characters). Give '
+            "the fixed effects as a matrix, CrossedLMM(endog, exog, ...), or make columns in the data first"
         ) from error
 
 
@@ -121,8 +121,8 @@ def _tokens(text: str) -> tuple[Token, ...]:
             stack.append((word, in_call or word != "(" or opens_call(tokens)))
         elif word == "#":
             raise FormulaError(
-                f'the formula {text!r} has a "#", and comments are no part of formulas; leave it out, or write '
-                'Q("a#b") for a column of that name'
+                f'the formula {text!r} has a "#", and comments are no part of formulas; leave it out, or '
+                'write Q("a#b") for a column of that name'
             )
         elif word in "\"'`":
             raise FormulaError(f"unexpected {word} in the formula {text!r}; {_quote_advice(word)}")

@@ -433,8 +433,8 @@ def _is_numeric(code: str, value: Any) -> bool:
         kind = _TIMES.get(types.infer_dtype(value, skipna=True), kind)
     if kind == "O" and types.infer_dtype(value, skipna=True) == "integer":
         raise DesignError(
-            f'"{code}" holds whole numbers that are too large for arithmetic; divide them, or write C({code}) for '
-            "categories"
+            f'"{code}" holds whole numbers that are too large for arithmetic; divide them, or write '
+            f"C({code}) for categories"
         )
     if kind in "mMc":
         what = {"m": "time differences", "M": "dates", "c": "complex numbers"}[kind]

@@ -329,8 +329,8 @@ def refuse_objects(what: str, values: Any) -> NoReturn:
     kinds = (value for value in values if not isinstance(value, Hashable))
     found = next(kinds, None)
     raise DesignError(
-        f'"{what}" holds objects such as {str(found)[:60]} ({type(found).__name__}); wanted one number or label '
-        "per row. Make columns of their parts in the data first"
+        f'"{what}" holds objects such as {str(found)[:60]} ({type(found).__name__}); wanted one number or '
+        "label per row. Make columns of their parts in the data first"
     )
 
 

@@ -256,8 +256,8 @@ def check_weights(weights: FloatArray | None) -> None:
         )
     if float(weights.max()) > LARGEST_WEIGHT:
         raise DesignError(
-            f"weights reach {weights.max():.1e}, more than sums of squares can hold; only their ratios matter: "
-            "divide them by their mean"
+            f"weights reach {weights.max():.1e}, more than sums of squares can hold; only their ratios "
+            "matter: divide them by their mean"
         )
 
 

@@ -28,6 +28,7 @@ FOR_FORMULA = (
     "subset",
     "missing",
     "rank",
+    "safe_formula",
 )
 
 

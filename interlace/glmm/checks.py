@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from interlace.arguments import whole_number
 from interlace.arrays import FloatArray
-from interlace.errors import ArgumentError, UndefinedError
+from interlace.errors import UndefinedError
 from interlace.pls.laplace.prediction import marginal_mean
 from interlace.resampling.simulate import seeds
 
@@ -63,8 +64,7 @@ def _tested(observed: float, simulated: FloatArray) -> SimulationTest:
 def _simulations(self: EstimatedGLMM, nsim: int, rng: Any, what: str) -> FloatArray:
     design, fit = self.record.design, self.record.fit
     check_no_frequencies(design, what)
-    if nsim < 2:
-        raise ArgumentError(f"nsim={nsim!r}; give the number of simulations, at least 2")
+    nsim = whole_number("nsim", nsim, least=2, wanted="the number of simulations")
     return np.column_stack([draw(design, fit, seed) for seed in seeds(rng, nsim)])
 
 

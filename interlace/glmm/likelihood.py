@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from statsmodels.base.model import LikelihoodModel
 
+from interlace.arguments import LARGEST, numbers
 from interlace.arrays import FloatArray
+from interlace.errors import arithmetic
 from interlace.family import Family
 from interlace.inference import column_major, relative_factors
 from interlace.modelling.described import DescribedModel
@@ -99,11 +101,14 @@ class LaplaceModel(LikelihoodModel, DescribedModel):
         >>> round(model.loglike([1.0, 0.5]), 3)
         -24.085
         """
-        given, p, design = np.asarray(params, dtype=float), self.k_fe, self.design
+        are = "fixed effects, variances and covariances, parameters of the family, as results.params has them"
+        given = numbers("params", params, self.k_params, are=are, largest=LARGEST)
+        p, design = self.k_fe, self.design
         m = sum(term.n_theta for term in design.terms)
         factors = relative_factors(given[p : p + m], [term.k for term in design.terms], 1.0)
         if factors is None:
             return -np.inf
         problem = self.problem()
         raw = np.concatenate([column_major(factors), given[:p], given[p + m :]])
-        return -0.5 * problem.criterion.evaluate(problem.from_raw @ raw).objective
+        with arithmetic():
+            return -0.5 * problem.criterion.evaluate(problem.from_raw @ raw).objective

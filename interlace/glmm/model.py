@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, Literal, Self, TypeAlias
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from interlace.arguments import LARGEST, STEPS_WANTED, numbers, whole_number
 from interlace.arrays import FloatArray
 from interlace.design import Design, build_design
-from interlace.errors import ArgumentError
+from interlace.errors import ArgumentError, arithmetic
 from interlace.family import Family
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import parse_formula
+from interlace.formula.safe import guarded
 from interlace.formula.variables import environment_above
 from interlace.frames.columns import as_frame
 from interlace.modelling.data import DesignData
@@ -35,6 +36,8 @@ Rank: TypeAlias = Literal["drop", "error"]
 Solver: TypeAlias = Literal["auto", "cholmod", "blocked"]
 
 MAXITER = 200
+# Nodes of quadrature at most: their weights underflow beyond.
+MOST_NODES = 100
 
 
 class CrossedGLMM(LaplaceModel):
@@ -141,6 +144,7 @@ class CrossedGLMM(LaplaceModel):
         missing: Missing = "drop",
         rank: Rank = "drop",
         eval_env: Any = 0,
+        safe_formula: bool = False,
         **unknown: object,
     ) -> Self:
         """Model from a formula and a data frame.
@@ -170,6 +174,8 @@ class CrossedGLMM(LaplaceModel):
             Linearly dependent columns of the fixed part are dropped with a warning, or refused.
         eval_env : int, mapping or patsy environment, default 0
             Where names that are no columns are looked up: so many frames above the caller; -1 for nowhere.
+        safe_formula : bool, default False
+            Run no code, see :meth:`CrossedLMM.from_formula`.
         **unknown
             Refused with a TypeError.
 
@@ -193,7 +199,7 @@ class CrossedGLMM(LaplaceModel):
         refuse("CrossedGLMM.from_formula", unknown)
         chosen = wanted_family(family)
         check_exposure(exposure, chosen)
-        env = environment_above(eval_env)
+        env = guarded(environment_above(eval_env), safe=safe_formula)
         return cls._built(
             formula,
             data,
@@ -347,27 +353,39 @@ class CrossedGLMM(LaplaceModel):
         check_choice("solver", solver, ("auto", "cholmod", "blocked"))
         self._check_nagq(nagq)
         design = self.design
-        found = fit_laplace(
-            design.factors,
-            design.terms,
-            design.X,
-            counts_of(design),
-            self.family,
-            weights=design.weights,
-            trials=design.trials,
-            offset=design.offset,
-            nagq=nagq,
-            fast=fast,
-            start=None if start_params is None else np.asarray(start_params, dtype=float),
-            solver=solver,
-            maxiter=MAXITER if maxiter is None else int(maxiter),
-            callback=printer() if disp else None,
-        )
+        with arithmetic():
+            found = fit_laplace(
+                design.factors,
+                design.terms,
+                design.X,
+                counts_of(design),
+                self.family,
+                weights=design.weights,
+                trials=design.trials,
+                offset=design.offset,
+                nagq=nagq,
+                fast=fast,
+                start=self._start(start_params),
+                solver=solver,
+                maxiter=MAXITER if maxiter is None else whole_number("maxiter", maxiter, wanted=STEPS_WANTED),
+                callback=printer() if disp else None,
+            )
         results = self._results(found)
         warn(results)
         return self._wrapped(results)
 
+    def _start(self, start_params: ArrayLike | None) -> FloatArray | None:
+        if start_params is None:
+            return None
+        are = "covariance parameters as results.theta has them, fixed effects, parameters of the family"
+        return numbers("start_params", start_params, self.k_params, are=are, largest=LARGEST)
+
     def _check_nagq(self, nagq: int) -> None:
+        whole_number("nagq", nagq, least=1, wanted="the number of nodes")
+        if nagq > MOST_NODES:
+            raise ArgumentError(
+                f"nagq={nagq}; beyond {MOST_NODES} nodes nothing changes but rounding: give fewer"
+            )
         terms = self.design.terms
         if nagq > 1 and (len(terms) > 1 or terms[0].k > 1):
             raise ArgumentError(

@@ -14,6 +14,7 @@ from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import ArgumentError, ArgumentTypeError, DesignError, UndefinedError
 from interlace.family import Family, Ordinal
+from interlace.formula.safe import guarded
 from interlace.formula.variables import environment_above
 from interlace.modelling.options import check_choice
 from interlace.pls.laplace import LaplaceFit
@@ -80,6 +81,7 @@ class CrossedOrdinal(CrossedGLMM):
         missing: Missing = "drop",
         rank: Literal["drop", "error"] = "drop",
         eval_env: Any = 0,
+        safe_formula: bool = False,
         **unknown: object,
     ) -> Self:
         """Model from a formula and a data frame.
@@ -97,7 +99,7 @@ class CrossedOrdinal(CrossedGLMM):
             Distribution behind the categories.
         re_formula, vc_formula : optional
             MixedLM's spelling of random-effects terms.
-        offset, freq_weights, subset, missing, rank, eval_env : optional
+        offset, freq_weights, subset, missing, rank, eval_env, safe_formula : optional
             See :meth:`CrossedGLMM.from_formula`.
         **unknown
             Refused with a TypeError.
@@ -120,7 +122,7 @@ class CrossedOrdinal(CrossedGLMM):
             formula,
             data,
             Ordinal(distr),
-            environment_above(eval_env),
+            guarded(environment_above(eval_env), safe=safe_formula),
             groups=groups,
             random=random,
             re_formula=re_formula,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.arguments import whole_number
 from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import ArgumentError, DesignError
@@ -181,8 +182,7 @@ def bootstrap(
     >>> fit.bootstrap(5, rng=1).replicates.shape
     (5, 2)
     """
-    if nsim < 1:
-        raise ArgumentError(f"nsim={nsim!r}; give the number of replicates, at least 1")
+    nsim = whole_number("nsim", nsim, least=1, wanted="the number of replicates")
     design, fit = self.record.design, self.record.fit
     check_no_frequencies(design, "bootstrap()")
     worker = _Refits(self.model, design, fit, statistic, use_u)

@@ -10,6 +10,7 @@ from statsmodels.base.model import LikelihoodModel
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from interlace import pls
+from interlace.arguments import LARGEST, numbers
 from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import ArgumentError
@@ -89,7 +90,7 @@ class MarginalModel(LikelihoodModel):
         float
             ``results.llf`` at ``results.params``; minus infinity outside the parameter space.
         """
-        return self._likelihood(reml).loglike(np.asarray(params, dtype=float), scale)
+        return self._likelihood(reml).loglike(self._checked(params), scale)
 
     def score(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
         """Gradient of ``loglike`` by ``params``, by central differences.
@@ -110,9 +111,7 @@ class MarginalModel(LikelihoodModel):
         """
         likelihood = self._likelihood(reml)
         with np.errstate(invalid="ignore"):
-            return approx_fprime(
-                np.asarray(params, dtype=float), likelihood.loglike, args=(scale,), centered=True
-            )
+            return approx_fprime(self._checked(params), likelihood.loglike, args=(scale,), centered=True)
 
     def hessian(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
         """Second derivatives of ``loglike`` by ``params``, by differences.
@@ -133,7 +132,7 @@ class MarginalModel(LikelihoodModel):
         """
         likelihood = self._likelihood(reml)
         with np.errstate(invalid="ignore"):
-            return approx_hess(np.asarray(params, dtype=float), likelihood.loglike, args=(scale,))
+            return approx_hess(self._checked(params), likelihood.loglike, args=(scale,))
 
     def information(self, params: ArrayLike, scale: float | None = None, *, reml: bool = True) -> FloatArray:
         """Observed information: minus ``hessian``.
@@ -153,6 +152,10 @@ class MarginalModel(LikelihoodModel):
             Its inverse holds the sampling covariance of the estimates.
         """
         return -self.hessian(params, scale, reml=reml)
+
+    def _checked(self, params: ArrayLike) -> FloatArray:
+        are = "fixed effects, then variances and covariances, as results.params has them"
+        return numbers("params", params, self.k_params, are=are, largest=LARGEST)
 
     def _likelihood(self, reml: bool) -> Likelihood:
         sizes = tuple(len(term.columns) for term in self.design.term_labels)
@@ -174,7 +177,9 @@ class MarginalModel(LikelihoodModel):
             One value per row.
         """
         matrix = self.design.X if exog is None else np.asarray(exog, dtype=float)
-        return matrix @ np.asarray(params, dtype=float)[: self.k_fe]
+        are = "fixed effects, and perhaps variances after them"
+        given = numbers("params", params, max(self.k_fe, np.size(params)), are=are)
+        return matrix @ given[: self.k_fe]
 
     def get_distribution(
         self, params: ArrayLike, scale: float, exog: ArrayLike | None = None
@@ -200,7 +205,7 @@ class MarginalModel(LikelihoodModel):
         ValueError
             If a covariance matrix is not positive semidefinite.
         """
-        design, natural = self.design, np.asarray(params, dtype=float)
+        design, natural = self.design, self._checked(params)
         factors = relative_factors(natural[self.k_fe :], [term.k for term in design.terms], 1.0)
         if factors is None:
             raise ArgumentError("params hold a covariance matrix that is not positive semidefinite")

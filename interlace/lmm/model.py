@@ -7,17 +7,17 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from interlace import pls
+from interlace.arguments import LARGEST, STEPS_WANTED, numbers, whole_number
 from interlace.arrays import FloatArray
 from interlace.design import Design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.from_arrays import is_matrix
 from interlace.design.from_formula import with_groups
-from interlace.errors import ArgumentError, DesignError, InferenceError
+from interlace.errors import DesignError, InferenceError, arithmetic
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import Bar, parse_formula
 from interlace.formula.safe import guarded
@@ -31,7 +31,7 @@ from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
 from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
-from interlace.modelling.options import check_choice, drawing, printer, start_count, step_count
+from interlace.modelling.options import check_choice, drawing, printer, start_count
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.structures import unstructured
@@ -340,15 +340,16 @@ class CrossedLMM(MarginalModel, DescribedModel):
         if ddf == "kenward-roger" and not reml:
             raise InferenceError(KENWARD_ROGER_NEEDS_REML)
         design = self.design
-        pls_fit = design.fit(
-            reml=bool(reml),
-            start=self._start(start_params),
-            starts=start_count(starts),
-            solver=solver,
-            **drawing(probes=probes, seed=seed),
-            maxiter=MAXITER if maxiter is None else step_count(maxiter),
-            callback=printer() if disp else None,
-        )
+        with arithmetic():
+            pls_fit = design.fit(
+                reml=bool(reml),
+                start=self._start(start_params),
+                starts=start_count(starts),
+                solver=solver,
+                **drawing(probes=probes, seed=seed),
+                maxiter=MAXITER if maxiter is None else whole_number("maxiter", maxiter, wanted=STEPS_WANTED),
+                callback=printer() if disp else None,
+            )
         results = self._results_class(self, pls_fit, full_output=full_output)
         results.ddf = ddf
         warn_of_singularity(results)
@@ -362,14 +363,9 @@ class CrossedLMM(MarginalModel, DescribedModel):
     def _start(self, start_params: ArrayLike | None) -> FloatArray | None:
         if start_params is None:
             return None
-        theta = np.asarray(start_params, dtype=float)
         size = sum(unstructured(len(term.columns)).m for term in self.design.term_labels)
-        if theta.shape != (size,) or not np.isfinite(theta).all():
-            raise ArgumentError(
-                f"start_params has shape {theta.shape}; give {size} finite numbers, the lower triangles of "
-                "the relative covariance factors column by column, as results.theta has them"
-            )
-        return theta
+        are = "lower triangles of relative covariance factors column by column, as results.theta has them"
+        return numbers("start_params", start_params, size, are=are, largest=LARGEST)
 
     # ---- The same model for other data ------------------------------------------------------------
 

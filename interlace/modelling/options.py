@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
+from interlace.arguments import whole_number
 from interlace.errors import ArgumentError
 
 # Fewer random probes say too little about their own scatter.
@@ -35,39 +34,6 @@ def check_choice(keyword: str, given: object, choices: Sequence[object]) -> None
         raise ArgumentError(f"{keyword}={given!r} is not offered; give {offered}")
 
 
-def step_count(maxiter: object) -> int:
-    """A number of Newton steps.
-
-    Parameters
-    ----------
-    maxiter : object
-        As a user gave it.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If it is no whole number from 0 on.
-
-    Examples
-    --------
-    >>> step_count("5")
-    Traceback (most recent call last):
-    ...
-    interlace.errors.ArgumentError: maxiter='5'; wanted a whole number of Newton steps, 0 or more, or None
-    for as many as it takes
-    """
-    if isinstance(maxiter, bool) or not isinstance(maxiter, int | np.integer) or maxiter < 0:
-        raise ArgumentError(
-            f"maxiter={maxiter!r}; wanted a whole number of Newton steps, 0 or more, or None for as many as "
-            "it takes"
-        )
-    return int(maxiter)
-
-
 def drawing(*, probes: Any, seed: Any) -> dict[str, Any]:
     """What the iterative solver draws.
 
@@ -83,7 +49,7 @@ def drawing(*, probes: Any, seed: Any) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    ArgumentError
         If they are no whole numbers, or too small: an error cannot be told from fewer than four probes.
 
     Examples
@@ -91,13 +57,12 @@ def drawing(*, probes: Any, seed: Any) -> dict[str, Any]:
     >>> drawing(probes=2, seed=0)
     Traceback (most recent call last):
     ...
-    ValueError: probes=2; wanted a whole number, 4 or more
+    interlace.errors.ArgumentError: probes=2; give the number of random probes, a whole number, at least 4
     """
-    given = {"probes": (probes, LEAST_PROBES), "seed": (seed, 0)}
-    for name, (value, least) in given.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ArgumentError(f"{name}={value!r}; wanted a whole number, {least} or more")
-    return {name: int(value) for name, (value, _) in given.items()}
+    return {
+        "probes": whole_number("probes", probes, least=LEAST_PROBES, wanted="the number of random probes"),
+        "seed": whole_number("seed", seed, wanted="a seed"),
+    }
 
 
 def start_count(starts: object) -> int | None:
@@ -114,7 +79,7 @@ def start_count(starts: object) -> int | None:
 
     Raises
     ------
-    ValueError
+    ArgumentError
         If it is neither a whole number from 1 on nor None.
 
     Examples
@@ -122,16 +87,14 @@ def start_count(starts: object) -> int | None:
     >>> start_count(0)
     Traceback (most recent call last):
     ...
-    ValueError: starts=0; wanted a whole number of searches, 1 or more, or None for as many as it takes
+    interlace.errors.ArgumentError: starts=0; give the number of searches, or None for as many as it takes, a
+    whole number, at least 1
     """
     if starts is None:
         return None
-    if isinstance(starts, bool) or not isinstance(starts, int | np.integer) or starts < 1:
-        raise ValueError(
-            f"starts={starts!r}; wanted a whole number of searches, 1 or more, or None for as many as it "
-            "takes"
-        )
-    return int(starts)
+    return whole_number(
+        "starts", starts, least=1, wanted="the number of searches, or None for as many as it takes"
+    )
 
 
 def printer() -> Callable[[Any], None]:

@@ -13,6 +13,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from interlace.arrays import FloatArray
 from interlace.errors import ArgumentError, ArgumentTypeError
 from interlace.inference import contrasts, wald
+from interlace.inference.confidence import check_alpha
 from interlace.inference.parameters import IntervalMethod, positions
 from interlace.pls.search.certificate import Certificate
 from interlace.prediction import ranef
@@ -193,6 +194,7 @@ class MixedResults(LikelihoodModelResults):
                              0      1
         sd_Days|Subject  3.801  8.753
         """
+        check_alpha(alpha)
         chosen = parm if cols is None else list(cols)
         if method != "bootstrap" and bootstrap:
             raise ArgumentTypeError(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from interlace.arguments import whole_number
 from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import ArgumentError
@@ -196,8 +197,7 @@ def bootstrap(
     >>> fit.bootstrap(20, rng=1)
     <Bootstrap parametric: 20 replicates of 6 statistics; 0 failed, 0 singular, 0 not certified>
     """
-    if nsim < 1:
-        raise ArgumentError(f"nsim={nsim!r}; give the number of replicates, at least 1")
+    nsim = whole_number("nsim", nsim, least=1, wanted="the number of replicates")
     design = self.record.design
     engine = Engine(
         model=self.model.without_frame(),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interlace.arguments import whole_number
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel
@@ -151,6 +152,7 @@ def seeds(rng: object, count: int) -> list[np.random.SeedSequence]:
     -------
     list of numpy.random.SeedSequence
     """
+    count = whole_number("nsim", count, wanted="how many are drawn")
     sequence = np.random.default_rng(rng).bit_generator.seed_seq  # type: ignore[arg-type]
     return list(sequence.spawn(count))  # type: ignore[attr-defined]
 

@@ -399,9 +399,8 @@ def wanted(module: str, why: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingPackageError(
-            f'{why}, which is not installed. Install it (pip install "{package}")'
-        ) from error
+        sentence = f'{why}, which is not installed. Install it (pip install "{package}")'
+        raise MissingPackageError(sentence) from error
 
 
 def _some(paths: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from types import ModuleType
@@ -19,7 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from interlace.arrays import FloatArray, IntArray, SparseArray
-from interlace.errors import ArgumentError, NotPositiveDefiniteError
+from interlace.errors import ArgumentError, MemoryLimitError, NotPositiveDefiniteError, NumericalError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
 
@@ -28,6 +29,8 @@ from .selinv import SelectedInverse
 
 # Variance, relative to that of a level's mean, from which on I - M^-1 keeps eleven digits.
 SMALL_SHARE = 1e-5
+# Columns of the inverse that are solved for together.
+SOLVED_AT_ONCE = 64
 # Seconds of a floating-point operation of CHOLMOD's, on the scale of `selinv.DENSE_FLOP`.
 SPARSE_FLOP = 1e-10
 
@@ -42,6 +45,27 @@ def _load() -> ModuleType | None:
 def available() -> bool:
     """Whether scikit-sparse can be imported."""
     return _load() is not None
+
+
+@contextmanager
+def _limits(module: ModuleType) -> Iterator[None]:
+    """CHOLMOD's errors in words."""
+    try:
+        yield
+    except module.CholmodNotPositiveDefiniteError as error:
+        raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
+    except _classes(module, "CholmodTooLargeError", "CholmodOutOfMemoryError") as error:
+        raise MemoryLimitError(
+            f"CHOLMOD cannot hold the factor of this design ({error}): its levels meet in too many ways. "
+            "Drop a random-effects term, or fit a sample of the levels"
+        ) from error
+    except _classes(module, "CholmodError") as error:
+        raise NumericalError(f'CHOLMOD failed ({error}); try solver="blocked"') from error
+
+
+def _classes(module: ModuleType, *names: str) -> tuple[type[Exception], ...]:
+    """Those of its exceptions that this generation has."""
+    return tuple(getattr(module, name) for name in names if hasattr(module, name))
 
 
 class _Analysis(Protocol):
@@ -59,16 +83,15 @@ class _Analysis04:
 
     def __init__(self, module: ModuleType, M: SparseArray) -> None:
         self._module = module
-        self._factor = module.analyze(_matrix(M))
+        with _limits(module):
+            self._factor = module.analyze(_matrix(M))
         self.perm = np.asarray(self._factor.P(), dtype=np.intp)
 
     def refactor(self, M: SparseArray) -> None:
-        try:
+        with _limits(self._module):
             self._factor.cholesky_inplace(_matrix(M))
             # A simplicial factor is an LDL' until L is asked for, and indefinite ones pass as such.
             self._L = sparse.csc_array(self._factor.L())
-        except self._module.CholmodNotPositiveDefiniteError as error:
-            raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
 
     def solve(self, B: FloatArray) -> FloatArray:
         return np.asarray(self._factor.solve_A(B))
@@ -86,16 +109,15 @@ class _Analysis05:
 
     def __init__(self, module: ModuleType, M: SparseArray) -> None:
         self._module = module
-        self._symbolic = module.CholeskyFactor(_matrix(M), lower=True)
+        with _limits(module):
+            self._symbolic = module.CholeskyFactor(_matrix(M), lower=True)
         self._factor = self._symbolic
         self.perm = np.asarray(self._symbolic.get_perm(), dtype=np.intp)
 
     def refactor(self, M: SparseArray) -> None:
-        self._factor = self._symbolic.copy()
-        try:
+        with _limits(self._module):
+            self._factor = self._symbolic.copy()
             self._factor.factorize(_matrix(M), ldl=False)
-        except self._module.CholmodNotPositiveDefiniteError as error:
-            raise NotPositiveDefiniteError("CHOLMOD met a pivot that is not positive.") from error
 
     def solve(self, B: FloatArray) -> FloatArray:
         with warnings.catch_warnings():
@@ -175,14 +197,40 @@ class CholmodFactorization:
 
     def _pair_positions(self, f: int, g: int, level: IntArray, other: IntArray) -> IntArray:
         """Where it holds the blocks between pairs of levels, (pairs, K_f, K_g)."""
+        return self._plan.entries(*self._pair_entries(f, g, level, other))
+
+    def _pair_entries(self, f: int, g: int, level: IntArray, other: IntArray) -> tuple[IntArray, IntArray]:
+        """Their rows and columns in the factor, (pairs, K_f, 1) and (pairs, 1, K_g)."""
         layout, at = self.layout, self._inverse_perm
         rows = at[layout.starts[f] + level[:, None] * layout.K[f] + np.arange(layout.K[f])]
         cols = at[layout.starts[g] + other[:, None] * layout.K[g] + np.arange(layout.K[g])]
-        return self._plan.entries(rows[:, :, None], cols[:, None, :])
+        return rows[:, :, None], cols[:, None, :]
+
+    def _solved_pairs(self, rows: IntArray, cols: IntArray) -> FloatArray:
+        """Blocks of M^-1 that its selected inverse does not hold, by solving for their columns."""
+        perm = self._analysis.perm
+        wanted, place = np.unique(cols, return_inverse=True)
+        place = place.reshape(cols.shape)
+        blocks = np.empty((len(rows), rows.shape[1], cols.shape[2]))
+        for first in range(0, len(wanted), SOLVED_AT_ONCE):
+            own = wanted[first : first + SOLVED_AT_ONCE]
+            unit = np.zeros((self.layout.q, len(own)))
+            unit[perm[own], np.arange(len(own))] = 1.0
+            inverse = self._analysis.solve(unit)
+            here = (place >= first) & (place < first + len(own))
+            at = np.broadcast_to(here, blocks.shape)
+            columns = np.where(here, place - first, 0)
+            blocks[at] = inverse[perm[rows], columns][at]
+        return blocks
 
     def conditional_pairs(self, f: int, g: int, level: IntArray, other: IntArray) -> FloatArray:
         """Blocks of T between levels of factors f and g that share a row, (pairs, K_f, K_g)."""
-        blocks = self._plan(self._factor())[self._pair_positions(f, g, level, other)]
+        rows, cols = self._pair_entries(f, g, level, other)
+        found = self._plan.entries(rows, cols)
+        absent = ~np.all(self._plan.holds(rows, cols, found), axis=(1, 2))
+        blocks = self._plan(self._factor())[np.where(absent[:, None, None], 0, found)]
+        if absent.any():  # products of the pair cancelled, and with them their place in the pattern
+            blocks[absent] = self._solved_pairs(rows[absent], cols[absent])
         return np.asarray(self._Lambda[f] @ blocks @ self._Lambda[g].T)
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
@@ -328,6 +376,8 @@ def _block_pattern(
             level, a = np.divmod(entries.coords[0].astype(np.int64), layout.K[f])
             other, b = np.divmod(entries.coords[1].astype(np.int64), layout.K[g])
             keys, block = np.unique(level * layout.n_levels[g] + other, return_inverse=True)
+            if f == g:  # a level whose columns are zero has a diagonal block, too
+                keys, block = np.arange(layout.n_levels[f]) * (layout.n_levels[f] + 1), level
             values = np.zeros((len(keys), layout.K[f], layout.K[g]))
             values[block, a, b] = entries.data
             level, other = np.divmod(keys, layout.n_levels[g])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from interlace.arrays import FloatArray, IntArray, SparseArray
+from interlace.arrays import BoolArray, FloatArray, IntArray, SparseArray
 
 # Seconds per unit on common hardware; only their ratios matter, for where the dense part begins.
 DENSE_FLOP = 3e-11
@@ -134,6 +134,13 @@ class SelectedInverse:
         dense = self._size + (high - self._root) * side + (low - self._root)
         found = np.searchsorted(self._keys, np.where(in_root, 0, low * self.q + high))
         return np.asarray(np.where(in_root, dense, found))
+
+    def holds(self, rows: IntArray, cols: IntArray, found: IntArray) -> BoolArray:
+        """Which entries lie on the pattern, ``found`` being their positions as `entries` gives them."""
+        high, low = np.maximum(rows, cols), np.minimum(rows, cols)
+        at = np.minimum(found, max(self._size - 1, 0))
+        on_pattern = self._keys[at] == low * self.q + high if self._size else False
+        return np.asarray((low >= self._root) | on_pattern)
 
     def __call__(self, L: SparseArray) -> FloatArray:
         """Values of Z on the plan's storage; read them with `entries`.

@@ -18,10 +18,12 @@ from threading import get_ident
 from typing import Any, Protocol, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import linalg
 
+from interlace.arguments import LARGEST, numbers
 from interlace.arrays import FloatArray
-from interlace.errors import NotPositiveDefiniteError
+from interlace.errors import NotPositiveDefiniteError, arithmetic
 from interlace.pls.factor.factorization import Factorization
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.crossproducts import CrossProducts
@@ -159,15 +161,22 @@ class ProfiledCriterion:
         } | changes
         return type(self)(**parts)
 
-    def __call__(self, theta: FloatArray) -> float:
+    def __call__(self, theta: ArrayLike) -> float:
         """The criterion at lme4's theta."""
-        return self.here().decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float)).objective
+        with arithmetic():
+            return self.here().decompose(self._phi(theta)).objective
 
-    def gradient(self, theta: FloatArray) -> FloatArray:
+    def gradient(self, theta: ArrayLike) -> FloatArray:
         """Exact gradient with respect to lme4's theta, shape (m,)."""
         own = self.here()
-        at = own.decompose(self.relcov.to_basis @ np.asarray(theta, dtype=float))
-        return np.asarray(self.relcov.to_basis.T @ own.derivatives(at).gradient)
+        with arithmetic():
+            at = own.decompose(self._phi(theta))
+            return np.asarray(self.relcov.to_basis.T @ own.derivatives(at).gradient)
+
+    def _phi(self, theta: ArrayLike) -> FloatArray:
+        are = "covariance parameters as results.theta has them"
+        values = numbers("theta", theta, self.relcov.m, are=are, largest=LARGEST)
+        return np.asarray(self.relcov.to_basis @ values)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _thread=get_ident())
