@@ -10,6 +10,7 @@ import ast
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,8 @@ class Expression:
                 raise UnknownColumnError(_unknown_message([self.code], self.code, columns))
             return columns[self.code]
         check_restored(self.code, self.state)
-        return _evaluated(EvalFactor(self.code), self.state, _without_functions(self.code, columns))
+        columns = _without_functions(self.code, columns, self.state["eval_env"])
+        return _evaluated(EvalFactor(self.code), self.state, columns)
 
     def memory(self) -> dict[str, Any]:
         """State as patsy wants it, also of a plain name."""
@@ -188,7 +190,7 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
         The state that ``patsy.EvalFactor`` takes.
     """
     factor, state = EvalFactor(code), dict[str, Any]()
-    everything, columns = columns, _without_functions(code, columns)
+    everything, columns = columns, _without_functions(code, columns, env)
     env = env.with_outer_namespace(OWN_FUNCTIONS)
     try:
         with no_deeper_than_python(code):
@@ -205,13 +207,19 @@ def remember(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> dic
     return state
 
 
-def _without_functions(code: str, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+def _without_functions(code: str, columns: Mapping[str, Any], env: EvalEnvironment) -> Mapping[str, Any]:
     """The data without columns that have the names of functions which the code calls: ``np``, ``C``."""
     try:
-        hidden = [name for name in functions_in(code) if name in columns]
+        hidden = [name for name in functions_in(code) if name in columns and _is_function(name, code, env)]
     except (SyntaxError, RecursionError, MemoryError):
         return columns  # said elsewhere
     return {name: columns[name] for name in columns if name not in hidden} if hidden else columns
+
+
+def _is_function(name: str, code: str, env: EvalEnvironment) -> bool:
+    """Whether a name that stands for a column too means a module, or a function that is called, here."""
+    found = env.namespace.get(name) if name in env.namespace else getattr(patsy.builtins, name, None)
+    return isinstance(found, ModuleType) or (callable(found) and name in [call for call, _ in _calls(code)])
 
 
 def _without_gaps(state: dict[str, Any]) -> dict[str, Any]:

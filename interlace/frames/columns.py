@@ -136,9 +136,7 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """
     found = frame[name]
     if isinstance(found, pd.DataFrame):
-        raise DesignError(
-            f'the data have {found.shape[1]} columns named "{name}", or with names that look so; rename them'
-        )
+        raise DesignError(f'the data have {found.shape[1]} columns named "{name}"; rename them')
     return found
 
 

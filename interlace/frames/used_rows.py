@@ -294,7 +294,7 @@ def check_finite(values: FloatArray, names: tuple[str, ...], what: str) -> None:
 def _check_scale(values: FloatArray, names: tuple[str, ...], what: str) -> None:
     largest = np.abs(values.reshape(len(values), -1)).max(axis=0)
     for name, size in zip(names, largest, strict=True):
-        if size > 0 and not LEAST_SQUARES < size**2 < MOST_SQUARES:
+        if size > 0 and not np.sqrt(LEAST_SQUARES) < size < np.sqrt(MOST_SQUARES / len(values)):
             how, kind = ("large", "infinity") if size > 1 else ("small", "zero")
             raise DesignError(
                 f'the numbers of "{name}" in {what} are too {how} (the largest is {size:.1e}): their squares '

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from interlace.errors import NotPositiveDefiniteError
+from interlace.errors import MemoryLimitError, NotPositiveDefiniteError
+from interlace.pls import profiled_criterion
 from interlace.pls.factor import cholmod
 from interlace.pls.factor.cholmod import CholmodFactorization
+from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
+from interlace.pls.rows.weighted import quadratics, rows_of
 from interlace.tests.pls.dense import (
     KINDS,
     DenseFactorization,
@@ -186,3 +189,53 @@ def test_stand_ins_solve(problem):
         assert_close((L @ L.T).toarray(), A[np.ix_(perm, perm)], VERB)
     with pytest.raises(CholmodNotPositiveDefiniteError):
         old.cholesky_inplace(-sparse_A)
+
+
+@pytest.mark.usefixtures("generation")
+def test_products_that_cancel_keep_their_place():
+    # Rows of +x and -x in every cell: Z'Z is zero between the factors, its inverse is not.
+    cells = [(g, h, s) for g in range(4) for h in range(4) for s in (1.0, -1.0) if (g + h) % 3]
+    g, h, x = (
+        np.array(column) for column in zip(*[*cells, (0, 3, 0.5), (1, 2, 0.5), (3, 3, 0.5)], strict=True)
+    )
+    factors = [GroupingFactor(g.astype(int), 4), GroupingFactor(h.astype(int), 4)]
+    terms = [RandomTerm(0, x[:, None]), RandomTerm(1, np.ones((len(x), 1)))]
+    X, y = np.ones((len(x), 1)), np.sin(np.arange(len(x)))
+    found = []
+    for solver in ("blocked", "cholmod"):
+        criterion = profiled_criterion(factors, terms, X, y, solver=solver)
+        criterion.decompose(np.array([0.7, 1.3]))
+        found.append(quadratics(criterion.factorization, rows_of(criterion, factors, terms, X, y)))
+    # Two factorizations of one matrix: equal but for rounding.
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+@pytest.mark.usefixtures("generation")
+def test_levels_whose_columns_are_zero_are_fitted():
+    g = np.repeat(np.arange(4), 3)
+    x = np.where(g == 0, 0.0, np.arange(12.0))
+    factors = [GroupingFactor(g, 4), GroupingFactor(np.arange(12) % 3, 3)]
+    terms = [RandomTerm(0, x[:, None]), RandomTerm(1, np.ones((12, 1)))]
+    X, y = np.ones((12, 1)), np.sin(np.arange(12.0))
+    both = [profiled_criterion(factors, terms, X, y, solver=solver) for solver in ("blocked", "cholmod")]
+    assert both[0]([0.7, 1.3]) == pytest.approx(both[1]([0.7, 1.3]), abs=1e-11)  # rounding
+
+
+@pytest.mark.parametrize("generation", ["0.4", "0.5"])
+def test_limits_of_cholmod_are_told(monkeypatch, generation):
+    module = stand_in(generation)
+    module.CholmodTooLargeError = type("CholmodTooLargeError", (Exception,), {})
+
+    def too_large(*_, **__):
+        raise module.CholmodTooLargeError("problem too large")
+
+    monkeypatch.setattr(module, "analyze" if generation == "0.4" else "CholeskyFactor", too_large)
+    replace_sksparse(monkeypatch, module)
+    with pytest.raises(MemoryLimitError, match="CHOLMOD cannot hold the factor"):
+        profiled_criterion(
+            [GroupingFactor(np.arange(6) % 3, 3)],
+            [RandomTerm(0, np.ones((6, 1)))],
+            np.ones((6, 1)),
+            np.arange(6.0),
+            solver="cholmod",
+        )
