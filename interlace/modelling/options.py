@@ -92,9 +92,8 @@ def start_count(starts: object) -> int | None:
     """
     if starts is None:
         return None
-    return whole_number(
-        "starts", starts, least=1, wanted="the number of searches, or None for as many as it takes"
-    )
+    wanted = "the number of searches, or None for as many as it takes"
+    return whole_number("starts", starts, least=1, wanted=wanted)
 
 
 def printer() -> Callable[[Any], None]:
