@@ -13,14 +13,16 @@ from interlace.arrays import FloatArray, IntArray
 from interlace.errors import ArgumentError
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
-from interlace.pls.matrices.basis import FixedBasis, fixed_basis, term_basis
-from interlace.pls.matrices.crossproducts import CrossProducts, cross_products
-from interlace.pls.matrices.relcov import RelativeCovariance, null_space, relative_covariance
+from interlace.pls.matrices.basis import FixedBasis
+from interlace.pls.matrices.columns import width
+from interlace.pls.matrices.crossproducts import CrossProducts
+from interlace.pls.matrices.relcov import RelativeCovariance, null_space
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.threads import suitable_threads
-from interlace.pls.matrices.triangular import inverse_from_upper, lower_solve_right
+from interlace.pls.matrices.triangular import inverse_from_upper
 from interlace.pls.search.certificate import Certificate, certify
 from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
+from interlace.pls.search.exact import Rows, criterion_error
 from interlace.pls.search.information import (
     EntryInformation,
     average_hessian_varpar,
@@ -35,7 +37,7 @@ from interlace.pls.search.sampled import MonteCarlo, SampledCriterion, minimize_
 from interlace.pls.search.several import Explored, Minimum, explore, given
 from interlace.pls.search.start import moment_start
 
-from .summed import check_variation, criterion_of
+from .setting_up import profiled_criterion
 
 # Columns of Z that are solved for together where not all are wanted.
 SOLVED_TOGETHER = 256
@@ -198,91 +200,6 @@ class PLSFit:
         return vcov_beta_gradient(fixed_effects_information(self.criterion, at), by_theta, sigma)
 
 
-def profiled_criterion(
-    factors: Sequence[GroupingFactor],
-    terms: Sequence[RandomTerm],
-    X: FloatArray,
-    y: FloatArray,
-    *,
-    weights: FloatArray | None = None,
-    offset: FloatArray | None = None,
-    reml: bool = True,
-    solver: Solver = "auto",
-    probes: int = PROBES,
-    seed: int = 0,
-) -> ProfiledCriterion:
-    """Set up the criterion of a linear mixed model.
-
-    Parameters
-    ----------
-    factors : sequence of GroupingFactor
-        Distinct grouping factors.
-    terms : sequence of RandomTerm
-        Random-effects terms; theta follows their order.
-    X : ndarray of shape (n, p)
-        Fixed-effects model matrix of full column rank.
-    y : ndarray of shape (n,)
-        Response.
-    weights : ndarray of shape (n,), optional
-        Positive; the residual variance of row i is sigma^2 / weights[i].
-    offset : ndarray of shape (n,), optional
-        Known part of the response.
-    reml : bool
-        REML criterion or deviance.
-    solver : {"auto", "cholmod", "blocked", "iterative"}
-        Factorization, or the way without one.
-    probes, seed : int
-        Random probes of the iterative solver, and what they are drawn from.
-
-    Returns
-    -------
-    ProfiledCriterion
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> codes = np.repeat(np.arange(3), 2)
-    >>> y = np.array([1.0, 2.0, 4.0, 5.0, 1.0, 3.0])
-    >>> d = profiled_criterion(
-    ...     [GroupingFactor(codes, 3)], [RandomTerm(0, np.ones((6, 1)))], np.ones((6, 1)), y, reml=False
-    ... )
-    >>> round(d([0.0]), 6)  # without random effects: n (1 + log(2 pi RSS / n))
-    21.818309
-    """
-    order = sorted(range(len(factors)), key=lambda f: -factors[f].n_levels * _width(terms, f))
-    position = {f: i for i, f in enumerate(order)}
-    factors = [factors[f] for f in order]
-    terms = [replace(term, factor=position[term.factor]) for term in terms]
-    bases = [term_basis(term, weights) for term in terms]
-    relcov = relative_covariance(factors, terms, bases)
-
-    sqrt_weights = None if weights is None else np.sqrt(weights)
-    basis, Qy = fixed_basis(X, y if offset is None else y - offset, sqrt_weights)
-    check_variation(basis)
-    log_weights = 0.0 if weights is None else float(np.log(weights).sum())
-    columns = _factor_columns(terms, bases, len(factors), sqrt_weights)
-    cp = cross_products(factors, columns, Qy, relcov.layout, log_weights)
-    return criterion_of(cp, relcov, factors, basis, reml=reml, solver=solver, probes=probes, seed=seed)
-
-
-def _width(terms: Sequence[RandomTerm], f: int) -> int:
-    return sum(term.k for term in terms if term.factor == f)
-
-
-def _factor_columns(
-    terms: Sequence[RandomTerm], bases: Sequence[FloatArray], n_factors: int, sqrt_weights: FloatArray | None
-) -> list[FloatArray]:
-    """Weighted columns of all terms of each factor, in their bases, (n, K)."""
-    columns: list[list[FloatArray]] = [[] for _ in range(n_factors)]
-    for term, R in zip(terms, bases, strict=True):
-        Xi = term.Xi if sqrt_weights is None else term.Xi * sqrt_weights[:, None]
-        if term.k == 1:
-            columns[term.factor].append(Xi / R)
-        else:
-            columns[term.factor].append(lower_solve_right(Xi, R))
-    return [own[0] if len(own) == 1 else np.hstack(own) for own in columns]
-
-
 def fit(
     factors: Sequence[GroupingFactor],
     terms: Sequence[RandomTerm],
@@ -340,7 +257,7 @@ def fit(
     >>> round(result.sigma2, 6)  # balanced one-way layout: the within mean square
     1.0
     """
-    columns = [factor.n_levels * _width(terms, f) for f, factor in enumerate(factors)]
+    columns = [factor.n_levels * width(terms, f) for f, factor in enumerate(factors)]
     with suitable_threads(sum(columns) - max(columns)):
         criterion = profiled_criterion(
             factors,
@@ -354,7 +271,8 @@ def fit(
             probes=probes,
             seed=seed,
         )
-        return _fitted(criterion, start, maxiter, callback, starts)
+        rows = Rows(factors, terms, X, y if offset is None else y - offset, weights)
+        return _fitted(criterion, start, maxiter, callback, starts, rows)
 
 
 def fit_criterion(
@@ -389,6 +307,7 @@ def _fitted(
     maxiter: int,
     callback: Callable[[Iteration], None] | None,
     starts: int | None = None,
+    rows: Rows | None = None,
 ) -> PLSFit:
     begin = _start(criterion, start)
     if isinstance(criterion, SampledCriterion):
@@ -401,7 +320,7 @@ def _fitted(
         explored = explore(
             criterion, optimum, "moments" if start is None else "given", starts=starts, maxiter=maxiter
         )
-    return snapshot(criterion, explored.optimum, explored)
+    return snapshot(criterion, explored.optimum, explored, rows)
 
 
 def _start(
@@ -421,7 +340,10 @@ def _start(
 
 
 def snapshot(
-    criterion: ProfiledCriterion, optimum: Optimum[Decomposition], explored: Explored | None = None
+    criterion: ProfiledCriterion,
+    optimum: Optimum[Decomposition],
+    explored: Explored | None = None,
+    rows: Rows | None = None,
 ) -> PLSFit:
     """Everything that a fit is asked for, in the user's columns and units."""
     at, relcov, basis, cp = optimum.at, criterion.relcov, criterion.basis, criterion.cp
@@ -450,7 +372,13 @@ def snapshot(
         b=_modes(relcov, at.modes * basis.scale),
         singular=_singular_directions(relcov, phi),
         optimum=optimum,
-        certificate=certify(criterion, optimum, explored=explored, share=at.pwrss / float(cp.C[-1, -1])),
+        certificate=certify(
+            criterion,
+            optimum,
+            explored=explored,
+            error=None if explored is None else criterion_error(criterion, optimum, rows),
+            share=at.pwrss / float(cp.C[-1, -1]),
+        ),
         criterion=criterion,
         minima=() if explored is None else explored.minima,
     )

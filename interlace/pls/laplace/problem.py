@@ -11,8 +11,8 @@ from interlace.arrays import FloatArray
 from interlace.errors import ArgumentError
 from interlace.family import Family
 from interlace.pls.factor.solvers import Solver
-from interlace.pls.fit import _factor_columns, _width
 from interlace.pls.matrices.basis import _orthonormal, term_basis
+from interlace.pls.matrices.columns import factor_columns, width
 from interlace.pls.matrices.relcov import RelativeCovariance, relative_covariance
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.triangular import upper_solve
@@ -102,13 +102,13 @@ def laplace_problem(
     y, X = np.asarray(y, dtype=float), np.asarray(X, dtype=float)
     n = len(y)
     weights, trials, offset = _checked(family, y, weights, trials, offset)
-    order = sorted(range(len(factors)), key=lambda f: -factors[f].n_levels * _width(terms, f))
+    order = sorted(range(len(factors)), key=lambda f: -factors[f].n_levels * width(terms, f))
     position = {f: i for i, f in enumerate(order)}
     factors = [factors[f] for f in order]
     terms = [replace(term, factor=position[term.factor]) for term in terms]
     bases = [term_basis(term, None) for term in terms]
     relcov = relative_covariance(factors, terms, bases)
-    columns = _factor_columns(terms, bases, len(factors), None)
+    columns = factor_columns(terms, bases, len(factors), None)
     Q, R = _orthonormal(X)
     _refuse_constant(family, Q)
     codes = [np.asarray(factor.codes, dtype=np.intp) for factor in factors]

@@ -79,7 +79,7 @@ def certify(
     optimum: Optimum[At],
     *,
     explored: Explored | None = None,
-    error: float = 0.0,
+    error: float | None = None,
     share: float = 1.0,
 ) -> Certificate:
     """Check first- and second-order conditions, on the boundary too.
@@ -92,8 +92,8 @@ def certify(
         Where the search ended.
     explored : Explored, optional
         What other searches have shown.
-    error : float
-        Error of the criterion, where more of it is known than its own estimate.
+    error : float, optional
+        Error of the criterion, where more is known of it than its own estimate.
     share : float
         Residual sum of squares as a share of the response's.
 
@@ -106,8 +106,8 @@ def certify(
     curvatures = eigen(now.hessian)[0]
     # A slope of -0.01 per unit of relative variance promises less than 1e-6 of deviance.
     inside = all(lowest > -1e-2 for lowest in boundary)
-    if explored is not None:
-        error = max(error, optimum.error, criterion.noise(optimum.at))
+    if error is None:
+        error = 0.0 if explored is None else max(optimum.error, criterion.noise(optimum.at))
     known = "alone" if explored is None else explored.known
     certified = optimum.converged and inside and known not in NOT_CERTIFIED and error < LARGEST_ERROR
     words = [

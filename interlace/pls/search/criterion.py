@@ -197,9 +197,10 @@ class ProfiledCriterion:
 
         The objective is infinite where the residual sum of squares vanishes in floating point.
         """
-        return decomposed(self, phi, gauge, self._objective)
+        return decomposed(self, phi, gauge, self.objective_of)
 
-    def _objective(self, R: FloatArray, logdet_L2: float) -> float:
+    def objective_of(self, R: FloatArray, logdet_L2: float) -> float:
+        """The criterion from the factor of [X y]' V0^-1 [X y] and ``log |M|``."""
         diagonal = np.log(np.diagonal(R))
         logdet = logdet_L2 + (2.0 * float(diagonal[:-1].sum()) if self.reml else 0.0)
         profiled = 1.0 + np.log(2.0 * np.pi / self.nu) + 2.0 * diagonal[-1]  # 1 + log(2 pi r^2 / nu)
@@ -298,6 +299,11 @@ def rounding_noise(parts: Parts, at: Decomposition, nu: float, *, reml: bool = F
         cancelled += float((diagonal[:-1] ** -2.0).sum())
     own = RELATIVE_NOISE * max(1.0, abs(at.objective))
     return min(own + CANCELLATION_NOISE * cancelled, LARGEST_NOISE)
+
+
+def rounding_error(parts: Parts, at: Decomposition, nu: float) -> float:
+    """Error by rounding of ``nu log r^2`` alone, without a limit: for what is claimed, not for a search."""
+    return CANCELLATION_NOISE * nu * float(parts.cp.C[-1, -1]) / at.pwrss
 
 
 def saturated(parts: Parts, at: Decomposition) -> str | None:
