@@ -35,11 +35,11 @@ Knowledge: TypeAlias = Literal["proved", "agreed", "alone", "given", "several", 
 DIFFERENT = 1e-6
 # Levels (of equal weight) for each column of a factor, and rows for each random effect, from which one search
 # is enough; with many levels fewer rows will do.
-ENOUGH_LEVELS, ENOUGH_ROWS, MANY_LEVELS, FEW_ROWS = 8.0, 4.0, 50.0, 1.5
+ENOUGH_LEVELS, ENOUGH_ROWS, MANY_LEVELS, FEW_ROWS = 6.0, 4.0, 50.0, 1.5
 # Correlation of columns without a covariance from which it is not.
 COLLINEAR = 0.5
 # Searches that must agree, by half and by less than half of that; searches and steps of each at most.
-AGREE, AGREE_WHERE_LITTLE, MOST, STEPS = 3, 6, 40, 60
+AGREE, AGREE_WHERE_LITTLE, MOST, STEPS = 3, 8, 40, 60
 # Share of further searches that would show something new, at which they end.
 UNSEEN = 0.07
 # Random effects from which the model is large, and searches there.
