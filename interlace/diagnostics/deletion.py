@@ -17,7 +17,8 @@ from interlace.errors import DeletionWarning
 from interlace.fitted import generalised, record_of
 from interlace.parallel import run
 from interlace.pls import PLSFit
-from interlace.pls.rows.subtraction import Deleted, Raw, refit_without
+from interlace.pls.batch.deletions import refits_without
+from interlace.pls.rows.subtraction import Deleted, Raw
 from interlace.pls.rows.weighted import Rows
 
 from .cases import Cases, cases_of
@@ -25,8 +26,8 @@ from .fitted_rows import FittedRows, component_names, components, fitted_rows
 
 # Cases that a failure message spells out before it starts to count.
 SHOWN = 5
-# Portions of cases that several processes take turns at.
-PORTIONS = 64
+# Portions of cases that several processes take turns at, and cases that one process takes at a time.
+PORTIONS, AT_A_TIME = 64, 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +211,7 @@ def _refit_all(
     """Every refit, in this process or in several; a process gets many cases at a time, with the data."""
     # The path of the search is of no use to a worker and dear to send.
     light = replace(fit, optimum=replace(fit.optimum, path=()))
-    count = len(owns) if n_jobs == 1 else min(len(owns), PORTIONS)
+    count = -(-len(owns) // AT_A_TIME) if n_jobs == 1 else min(len(owns), PORTIONS)
     portions = np.array_split(np.arange(len(owns)), max(count, 1))
     done = run(
         partial(_refit_some, light, rows, raw),
@@ -223,7 +224,7 @@ def _refit_all(
 
 
 def _refit_some(fit: PLSFit, rows: Rows, raw: Raw, owns: Sequence[IntArray]) -> list[Deleted]:
-    return [refit_without(fit, rows, raw, own) for own in owns]
+    return refits_without(fit, rows, raw, owns)
 
 
 def _warn(cases: Cases, refits: Sequence[Deleted]) -> None:

@@ -22,7 +22,7 @@ from interlace.pls.factor.nested import diagonal_blocks
 from interlace.pls.matrices.relcov import Layout
 
 # Random combinations of a level's numbers by which levels are compared, and their relative rounding error.
-PROBES = 4
+PROBES = 3
 ALIKE = 1e-11
 
 
@@ -92,28 +92,32 @@ def groupings(A: FloatArray | SparseArray, layout: Layout) -> tuple[Grouping, ..
 
 
 def _grouping(A: FloatArray | SparseArray, layout: Layout, f: int, probes: FloatArray) -> Grouping:
-    own, n = layout.slices[f], layout.n_levels[f]
+    own, n, K = layout.slices[f], layout.n_levels[f], layout.K[f]
     others = probes.copy()
     others[own] = 0.0
-    met = np.asarray(A[own] @ others).reshape(n, -1)
-    blocks = np.asarray(diagonal_blocks(A, layout, f) @ probes[: layout.K[f]]).reshape(n, -1)
-    size = np.abs(blocks).max()
-    labels = _labels(np.hstack([met, blocks]), ALIKE * size)
+    met = np.asarray(A[own] @ others).reshape(n, K, PROBES)
+    diagonal = diagonal_blocks(A, layout, f)
+    size = np.abs(diagonal).max()
+    # One number of each level per probe: the columns of a level weighed at random, too.
+    numbers = (met + diagonal @ probes[:K]) * probes[own][:K]
+    labels = _labels(numbers.sum(axis=1), ALIKE * size)
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    coupled = np.abs(met[order[starts]]).max(axis=1) > ALIKE * size
+    starts = np.cumsum(sizes) - sizes
+    coupled = np.abs(met[order[starts]]).max(axis=(1, 2)) > ALIKE * size
     return Grouping(order, starts, sizes.astype(float), coupled)
 
 
 def _labels(numbers: FloatArray, tolerance: float) -> IntArray:
-    """Labels of rows that are the same but for rounding, in the order in which they first occur."""
-    columns = np.empty(numbers.shape, dtype=np.intp)
-    for j, column in enumerate(numbers.T):
-        order = np.argsort(column)
-        columns[order, j] = np.cumsum(np.diff(column[order], prepend=column[order[0]]) > tolerance)
-    _, first, labels = np.unique(columns, axis=0, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[labels.reshape(-1)])
+    """Labels of rows of three numbers that are the same but for rounding."""
+    order = np.argsort(numbers, axis=0)
+    ordered = np.take_along_axis(numbers, order, axis=0)
+    steps = np.cumsum(np.diff(ordered, axis=0, prepend=ordered[:1]) > tolerance, axis=0)
+    places = np.empty_like(steps)
+    np.put_along_axis(places, order, steps, axis=0)
+    n = len(numbers)
+    _, labels = np.unique((places[:, 0] * n + places[:, 1]) * n + places[:, 2], return_inverse=True)
+    return np.asarray(labels.reshape(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +147,10 @@ class Reduction:
 
     def core_products(self, A: FloatArray | SparseArray) -> FloatArray:
         """A among the columns of the core, (q0, q0)."""
-        half = self.to_core(np.eye(self.layout.q)) if self.core.q else np.empty((0, self.layout.q))
-        return np.asarray(half @ (A @ half.T))
+        if not self.core.q:
+            return np.empty((0, 0))
+        half = self.to_core(np.asarray(A.T) if isinstance(A, np.ndarray) else A.T.toarray())
+        return self.to_core(np.ascontiguousarray(half.T))
 
     def block_products(self, A: FloatArray | SparseArray) -> list[FloatArray]:
         """Per factor, the blocks of A of the groups that have contrasts, (groups, K, K)."""

@@ -151,7 +151,7 @@ def together(responses: Responses) -> Together | None:
     """
     cp, layout = responses.criterion.cp, responses.criterion.relcov.layout
     reduced = reduction(cp.A, layout)
-    if reduced.core.q > LARGEST_CORE or _sums(reduced, cp.p) > LARGEST_SUMS:
+    if reduced.core.q > LARGEST_CORE or contrast_sums(reduced, cp.p) > LARGEST_SUMS:
         return None
     return Together(responses, reduced)
 
@@ -187,7 +187,7 @@ def _alone(found: Estimates, block: TakenIn, j: int) -> None:
         found.failures[j] = error
 
 
-def _sums(reduced: Reduction, p: int) -> int:
+def contrast_sums(reduced: Reduction, p: int) -> int:
     """Numbers that the contrasts of one problem hold."""
     groups = zip(reduced.groups, reduced.layout.K, strict=True)
     return sum(int((own.counts > 0.0).sum()) * K * K * (1 + p + p * p) for own, K in groups)
@@ -195,7 +195,7 @@ def _sums(reduced: Reduction, p: int) -> int:
 
 def _size(reduced: Reduction, p: int) -> int:
     """Numbers that one problem holds at a time, roughly."""
-    return 8 * reduced.core.q**2 + 4 * _sums(reduced, p) + 2 * reduced.layout.q + 500
+    return 8 * reduced.core.q**2 + 4 * contrast_sums(reduced, p) + 2 * reduced.layout.q + 500
 
 
 def start_from(relcov: RelativeCovariance, theta: FloatArray | None) -> FloatArray:

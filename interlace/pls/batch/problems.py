@@ -163,7 +163,7 @@ def of_responses(reduction: Reduction, block: TakenIn) -> Problems:
         relcov=design.relcov,
         layout=reduction.core,
         reml=design.reml,
-        blocks=_blocks(reduction, cp.A, cp.B[:, :p], block.Zty),
+        blocks=blocks_of(reduction, cp.A, cp.B[:, :p], block.Zty),
         core=Core(
             A=reduction.core_products(cp.A)[None],
             X=reduction.to_core(cp.B[:, :p])[None],
@@ -178,7 +178,8 @@ def of_responses(reduction: Reduction, block: TakenIn) -> Problems:
     )
 
 
-def _blocks(reduction: Reduction, A: Any, X: FloatArray, Y: FloatArray) -> tuple[Blocks, ...]:
+def blocks_of(reduction: Reduction, A: Any, X: FloatArray, Y: FloatArray) -> tuple[Blocks, ...]:
+    """Contrasts of every factor, of right-hand sides X, (q, p), and one Y, (q, r), per problem."""
     found = []
     for f, (own, products) in enumerate(zip(reduction.groups, reduction.block_products(A), strict=True)):
         x = own.contrasts(reduction.layout.by_level(X, f))

@@ -184,7 +184,7 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
             f"{left} rows remain for {criterion.cp.p} fixed effects and a residual variance; "
             "at least one row more than fixed effects is needed. Delete less."
         )
-    cp, relcov = _left(criterion.cp, rows.take(own)), criterion.relcov
+    cp, relcov = products_without(criterion, rows, own), criterion.relcov
     factorization: Factorization = criterion.factorization
     levels = _levels_left(rows, own) if isinstance(factorization, BlockedFactorization) else None
     if levels is None:
@@ -195,6 +195,21 @@ def without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> Profiled
         relcov = replace(relcov, layout=relcov.layout.of_levels(levels))
         factorization = BlockedFactorization(cp, relcov.layout)
     return criterion.variant(cp=cp, relcov=relcov, factorization=factorization)
+
+
+def products_without(criterion: ProfiledCriterion, rows: Rows, own: IntArray) -> CrossProducts:
+    """Cross-products of all rows but some, in the same bases; see `without`.
+
+    Parameters
+    ----------
+    criterion, rows, own
+        As there.
+
+    Returns
+    -------
+    CrossProducts
+    """
+    return _left(criterion.cp, rows.take(own))
 
 
 def _levels_left(rows: Rows, own: IntArray) -> list[IntArray] | None:
