@@ -279,6 +279,7 @@ def fit_criterion(
     criterion: ProfiledCriterion,
     *,
     start: FloatArray | Optimum[Decomposition] | None = None,
+    starts: int | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
 ) -> PLSFit:
@@ -290,7 +291,7 @@ def fit_criterion(
         What to minimise.
     start : ndarray of shape (m,) or Optimum, optional
         As in `fit`; or the optimum for much the same data.
-    maxiter, callback
+    starts, maxiter, callback
         As in `fit`.
 
     Returns
@@ -298,7 +299,7 @@ def fit_criterion(
     PLSFit
     """
     with suitable_threads(criterion.relcov.layout.rest):
-        return _fitted(criterion, start, maxiter, callback)
+        return _fitted(criterion, start, maxiter, callback, starts)
 
 
 def _fitted(

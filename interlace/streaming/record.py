@@ -20,6 +20,10 @@ from .coder import Coder
 from .sources import ArrowSource, Source
 
 
+# Keywords of `interlace.pls.fit` that are the search's, not the criterion's.
+SEARCH = ("start", "starts", "maxiter", "callback")
+
+
 @dataclass(frozen=True, eq=False)
 class StreamedDesign(Design):
     """A design whose rows stay where they are.
@@ -86,7 +90,7 @@ class StreamedDesign(Design):
 
     def fit(self, *, reml: bool, **how: Any) -> PLSFit:
         """Fit the model; the keywords are those of `interlace.pls.fit`."""
-        search = {name: how.pop(name) for name in ("start", "maxiter", "callback") if name in how}
+        search = {name: how.pop(name) for name in SEARCH if name in how}
         return fit_criterion(self.criterion(reml=reml, **how), **search)
 
     def __getstate__(self) -> dict[str, Any]:
