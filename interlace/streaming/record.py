@@ -19,7 +19,6 @@ from interlace.pls.summed import summed_criterion
 from .coder import Coder
 from .sources import ArrowSource, Source
 
-
 # Keywords of `interlace.pls.fit` that are the search's, not the criterion's.
 SEARCH = ("start", "starts", "maxiter", "callback")
 
