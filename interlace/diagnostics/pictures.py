@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,9 @@ from .plots import (
     versus_figure,
 )
 from .residuals import hlm_resid
+
+# What draws a kind of picture, and its options.
+Kinds = dict[str, tuple[Any, tuple[str, ...]]]
 
 TITLES = {
     "cooks.distance": "Cook's distance",
@@ -223,9 +227,14 @@ def plot(results: Any, kind: str = "resid", ax: Any = None, **options: Any) -> A
     >>> fit = interlace.fit("Reaction ~ Days + (Days | Subject)", interlace.datasets.load_sleepstudy())
     >>> figure = fit.plot("caterpillar")
     """
-    if kind not in KINDS:
-        raise DesignError(f"kind={kind!r}; wanted one of {sorted(KINDS)!r}")
-    draw, known = KINDS[kind]
+    return drawn(KINDS, results, kind, ax, options)
+
+
+def drawn(kinds: Kinds, results: Any, kind: str, ax: Any, options: dict[str, Any]) -> Any:
+    """Draw a picture out of a table of kinds; unknown kinds and options are refused."""
+    if kind not in kinds:
+        raise DesignError(f"kind={kind!r}; wanted one of {sorted(kinds)!r}")
+    draw, known = kinds[kind]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise DesignError(f"the plot {kind!r} takes no {unknown!r}; its options are {sorted(known)!r}")
@@ -310,7 +319,11 @@ def plot_ranef_pairs(results: Any, *, factor: str | None = None, ax: Any = None)
 def plot_influence(results: Any, *, level: Any = None, ax: Any = None) -> Any:
     """Cook's distances of the groups, one-step; a panel per grouping factor."""
     levels = [x.name for x in record_of(results).design.factor_labels] if level is None else [level]
-    measures = [cooks_distance(results, own) for own in levels]
+    return dots([cooks_distance(results, own) for own in levels], ax)
+
+
+def dots(measures: Sequence[pd.Series], ax: Any = None) -> Any:
+    """Dots in order of some measures, a panel each."""
     figure, axes = _places(len(measures), ax, tall(max(len(own) for own in measures)))
     for place, own in zip(axes, measures, strict=True):
         dotplot_diag(own, ax=place)
@@ -336,7 +349,7 @@ def plot_profile(
     return results.profile(parm, n_jobs=n_jobs).plot(picture, ax=ax)
 
 
-KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
+KINDS: Kinds = {
     "resid": (plot_resid, ()),
     "qq": (plot_qq, ()),
     "scale-location": (plot_scale_location, ()),

@@ -11,7 +11,7 @@ from scipy import stats
 from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import DesignError
-from interlace.fitted import record_of
+from interlace.fitted import generalised, record_of
 from interlace.pls import PLSFit
 from interlace.prediction.parts import fixed_part
 from interlace.prediction.ranef import factor_columns, of_factor
@@ -158,7 +158,7 @@ def ranef_frame(results: Any, factor: str | None = None, effect: str | None = No
 
     Parameters
     ----------
-    results : CrossedLMMResults
+    results : CrossedLMMResults or CrossedGLMMResults
         A fitted model.
     factor, effect : str, optional
         Only this grouping factor, only this random effect.
@@ -183,11 +183,10 @@ def ranef_frame(results: Any, factor: str | None = None, effect: str | None = No
     0   335 -10.75  2.3
     1   309  -8.62  2.3
     """
-    record = record_of(results)
-    design, fit = record.design, record.polished
+    design, effects = _random_effects(results)
     parts = []
     for f, labels in enumerate(design.factor_labels):
-        modes, sds = np.hstack(of_factor(design, f, fit.b)), conditional_sd(design, fit, f)
+        modes, sds = effects[f]
         for j, name in enumerate(factor_columns(design, f)):
             if factor in (None, labels.name) and effect in (None, name):
                 parts.append(_modes(labels.name, name, labels.levels, modes[:, j], sds[:, j]))
@@ -195,6 +194,19 @@ def ranef_frame(results: Any, factor: str | None = None, effect: str | None = No
         known = {x.name: factor_columns(design, f) for f, x in enumerate(design.factor_labels)}
         raise DesignError(f"no random effects for factor={factor!r}, effect={effect!r}; there are {known}")
     return pd.concat(parts, ignore_index=True)
+
+
+def _random_effects(results: Any) -> tuple[Design, list[tuple[FloatArray, FloatArray]]]:
+    """Modes and conditional standard deviations of each factor's levels."""
+    own = generalised(results)
+    if own is not None:
+        frames = zip(own.random_effects.values(), own.random_effects_se.values(), strict=True)
+        pairs = [tuple(np.asarray(pd.DataFrame(one), dtype=float) for one in pair) for pair in frames]
+        return own.record.design, [(modes, sds) for modes, sds in pairs]
+    record = record_of(results)
+    design, fit = record.design, record.polished
+    factors = range(len(design.factor_labels))
+    return design, [(np.hstack(of_factor(design, f, fit.b)), conditional_sd(design, fit, f)) for f in factors]
 
 
 def _modes(factor: str, effect: str, levels: pd.Index, mode: FloatArray, sd: FloatArray) -> pd.DataFrame:

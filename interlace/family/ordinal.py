@@ -122,6 +122,18 @@ class Ordinal(Family):
         at = [self._derivatives(np.full(len(eta), k), eta, psi).value for k in categories]
         return np.exp(np.column_stack(at))
 
+    def probability_slopes(self, eta: FloatArray, psi: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of the probabilities by eta, (n, K), and by the thresholds, (n, K, K - 1)."""
+        P = self.probabilities(eta, psi)
+        found = [self._derivatives(np.full(len(eta), float(k)), eta, psi) for k in range(self.n_categories)]
+        at_upper = P * np.column_stack([one.a for one in found])  # density at the upper threshold
+        at_lower = P * np.column_stack([one.b for one in found])
+        by_psi = np.zeros((*P.shape, len(psi)))
+        k = np.arange(len(psi))
+        by_psi[:, k, k] = at_upper[:, :-1]
+        by_psi[:, k + 1, k] = at_lower[:, 1:]
+        return -by_psi.sum(axis=2), by_psi
+
     def mean(self, eta: FloatArray, psi: FloatArray) -> FloatArray:
         """Mean of the category's number."""
         return np.asarray(self.probabilities(eta, psi) @ np.arange(float(self.n_categories)))

@@ -11,7 +11,8 @@ from scipy import special, stats
 
 from interlace.arguments import whole_number
 from interlace.arrays import FloatArray
-from interlace.errors import UndefinedError
+from interlace.diagnostics.plots import panels
+from interlace.errors import DesignError, UndefinedError
 from interlace.pls.laplace.prediction import marginal_mean
 from interlace.resampling.simulate import seeds
 
@@ -184,17 +185,21 @@ class SimulatedResiduals:
         found = stats.kstest(self.scaled.to_numpy(), "uniform")
         return pd.Series({"statistic": float(found.statistic), "p_value": float(found.pvalue)})
 
-    def plot(self) -> Any:
+    def plot(self, ax: Any = None) -> Any:
         """Quantiles of the scaled residuals, and the residuals against the ranks of the fitted means.
+
+        Parameters
+        ----------
+        ax : None
+            Two panels need a figure of their own: refused otherwise.
 
         Returns
         -------
         matplotlib.figure.Figure
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(9.0, 4.0), layout="constrained")
-        quantiles, against = figure.subplots(1, 2)
+        if ax is not None:
+            raise DesignError("ax= holds one picture and this one has two panels; leave ax= out")
+        figure, (quantiles, against) = panels(2)
         n = len(self.scaled)
         quantiles.plot((np.arange(n) + 0.5) / n, np.sort(self.scaled.to_numpy()), ".")
         quantiles.axline((0.0, 0.0), slope=1.0, color="0.5")

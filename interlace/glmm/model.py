@@ -15,7 +15,7 @@ from interlace.errors import ArgumentError, arithmetic
 from interlace.family import Family
 from interlace.formula.bars import bars_from_statsmodels
 from interlace.formula.grammar import parse_formula
-from interlace.formula.safe import guarded
+from interlace.formula.safe import SafeEnvironment, guarded
 from interlace.formula.variables import environment_above
 from interlace.frames.columns import as_frame
 from interlace.modelling.data import DesignData
@@ -234,7 +234,10 @@ class CrossedGLMM(LaplaceModel):
         **given: Any,
     ) -> Self:
         """The model, once its keywords are known to be right."""
-        parsed, response = read_response(parse_formula(formula), data, family, n_trials, env)
+        written = parse_formula(formula)
+        safe = isinstance(env, SafeEnvironment)
+        recipe = {**given, "n_trials": n_trials, "response": written.response, "safe": safe}
+        parsed, response = read_response(written, data, family, n_trials, env)
         if re_formula is not None or vc_formula is not None:
             bars = bars_from_statsmodels(groups, re_formula, vc_formula, as_frame(data))
             groups, random = None, [*([random] if isinstance(random, str) else random or []), *bars]
@@ -251,6 +254,7 @@ class CrossedGLMM(LaplaceModel):
         )
         model = cls.__new__(cls)
         model._adopt(*model._suited(design, response, family, data, env), formula=formula, frame=data)
+        model.recipe = recipe
         return model
 
     def _suited(
@@ -266,6 +270,7 @@ class CrossedGLMM(LaplaceModel):
         names = self._psi_names(family)
         super().__init__(design.y, design.X, design=design, formula=formula, frame=frame, more_names=names)
         self._init_keys: list[str] = []
+        self.recipe: dict[str, Any] = {}
         self.family = family
         self._also = ", ".join(names)
         if formula is not None:
@@ -414,10 +419,25 @@ class CrossedGLMM(LaplaceModel):
         model.endog = y
         return model
 
+    def with_design(self, design: Design) -> Self:
+        """The same formula on another design; the frame is not kept, for it does not belong to it."""
+        model = copy(self)
+        model.data = self.data.with_response(design)
+        model.data.exog = design.X
+        model.endog, model.exog, model.nobs = design.y, design.X, len(design.y)
+        return model
+
+    def _family_of(self, changes: dict[str, Any]) -> Family:
+        """The family of an update, taken out of the changes."""
+        return wanted_family(changes.pop("family")) if "family" in changes else self.family
+
     def without_rows(self) -> Self:
         """Model without the frame and the arrays with one entry per row; it still predicts."""
         emptied = copy(self)
         emptied.data = copy(self.data)
         emptied.data.without_rows()
         emptied.endog = emptied.exog = None
+        emptied.recipe = {
+            name: self.recipe[name] for name in ("missing", "rank", "response") if name in self.recipe
+        }
         return emptied

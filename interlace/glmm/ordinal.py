@@ -21,6 +21,7 @@ from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import linear_predictor
 from interlace.report.tidying import data_of_rows
 
+from .categories import get_prediction
 from .model import CrossedGLMM
 from .predict import RandomPart, target
 from .record import EstimatedGLMM
@@ -151,6 +152,11 @@ class CrossedOrdinal(CrossedGLMM):
         names = [str(category) for category in self.categories]
         return tuple(f"{low}/{high}" for low, high in pairwise(names))
 
+    def _family_of(self, changes: dict[str, Any]) -> Family:
+        distr = changes.pop("distr", self.family.link)
+        check_choice("distr", distr, ("logit", "probit"))
+        return Ordinal(distr)
+
     def _results(self, found: LaplaceFit) -> CrossedOrdinalResults:
         return CrossedOrdinalResults(self, found)
 
@@ -264,11 +270,7 @@ class CrossedOrdinalResults(CrossedGLMMResults):
         """Refused: a category has no mean; use ``resid_quantile()``."""
         raise UndefinedError("ordered categories have no difference to a mean; use resid_quantile()")
 
-    def get_prediction(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: intervals of probabilities of categories are not offered; use ``bootstrap``."""
-        raise UndefinedError(
-            "intervals of the probabilities of ordered categories are not offered; use bootstrap(statistic=)"
-        )
+    get_prediction = get_prediction  # type: ignore[assignment]
 
     def augment(self, data: Any = None) -> pd.DataFrame:
         """The data with the probability of every category in columns ``.prob_<category>``.

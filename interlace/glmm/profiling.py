@@ -57,7 +57,7 @@ def profile(self: EstimatedGLMM, parm: Parm = None, n_jobs: int | None = 1) -> P
     >>> fit = interlace.fit("y ~ 1 + (1 | g)", ticks, family="poisson")
     >>> fit.profile().conf_int().round(2)
                          0     1
-    sd_(Intercept)|g  0.34  1.88
+    sd_(Intercept)|g  0.30  2.16
     Intercept        -0.21  2.04
     """
     names = profile_names(self)

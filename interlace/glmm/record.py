@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.optimize import linprog
 
-from interlace.arrays import FloatArray, IntArray
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel, Remembering
 from interlace.inference import boundary_entries, boundary_thetas, natural_jacobian
@@ -134,6 +134,11 @@ def covariance(fit: LaplaceFit) -> FloatArray:
     -----
     The delta method from theta to variances; entries of theta that the boundary holds at zero are left out.
     """
+    return covariance_of_variances(fit.hessian(), *delta_method(fit))
+
+
+def delta_method(fit: LaplaceFit) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """Derivatives of the parameters by (theta, beta, psi); entries held at zero; parameters without error."""
     m, p, k = len(fit.theta), fit.p, len(fit.psi)
     J = np.zeros((p + m + k, m + p + k))
     J[:p, m : m + p] = np.eye(p)
@@ -144,7 +149,7 @@ def covariance(fit: LaplaceFit) -> FloatArray:
     undefined = np.zeros(p + m + k, dtype=bool)
     undefined[list(infinite_columns(fit))] = True
     undefined[p : p + m] = boundary_entries(fit.Sigma, fit.singular)
-    return covariance_of_variances(fit.hessian(), J, held, undefined)
+    return J, held, undefined
 
 
 def infinite_columns(fit: LaplaceFit) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
-"""Other responses for a generalised model: drawn, given, or with rows left out; and the fits to them."""
+"""Other data for a generalised model: drawn or given; and the fits to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,15 @@ import pandas as pd
 from interlace.arguments import whole_number
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import ArgumentError, DesignError
+from interlace.errors import ArgumentError, DesignError, RankDeficiencyError
+from interlace.inference import natural_parameters
+from interlace.modelling.options import check_choice
 from interlace.parallel import run
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import draws
+from interlace.pls.matrices.basis import independent_columns
 from interlace.resampling.bootstrap import Bootstrap
+from interlace.resampling.case_bootstrap import outermost, with_levels
 from interlace.resampling.engine import as_series
 from interlace.resampling.response import response_values
 from interlace.resampling.simulate import seeds
@@ -117,47 +121,63 @@ class GLMMBootstrap(Bootstrap):
 
 @dataclass(frozen=True, eq=False)
 class _Refits:
-    """Draws a response and fits it; what a worker needs."""
+    """Draws a response, or groups of rows, and fits it; what a worker needs."""
 
     model: Any
     design: Design
     fit: LaplaceFit
     statistic: Callable[[Any], Any] | None
     use_u: bool
+    cases: int | None
 
     def __call__(self, seed: Seed) -> tuple[FloatArray | None, bool, bool, str]:
         try:
-            counts = draw(self.design, self.fit, seed, use_u=self.use_u)
-            found = fit_again(self.design, self.fit, counts=counts, start=warm(self.fit))
-            values = self.values(found, counts)
+            design = self._drawn(seed)
+            found = fit_again(design, self.fit, start=warm(self.fit))
+            values = self.values(found, design)
         except Exception as error:  # the statistic is the user's: whatever it raises is one failed replicate
             return None, False, True, f"{type(error).__name__}: {error}"
         return values, found.is_singular, found.certificate.certified, ""
 
-    def values(self, found: LaplaceFit, counts: FloatArray) -> FloatArray:
+    def _drawn(self, seed: Seed) -> Design:
+        if self.cases is None:
+            counts = draw(self.design, self.fit, seed, use_u=self.use_u)
+            trials = self.design.trials
+            return self.design.with_response(counts if trials is None else counts / trials, self.design.yname)
+        size = self.design.factors[self.cases].n_levels
+        design = with_levels(self.design, self.cases, np.random.default_rng(seed).integers(size, size=size))
+        if len(independent_columns(design.X)) < design.X.shape[1]:
+            raise RankDeficiencyError("among the groups drawn a column of X depends linearly on the others")
+        return design
+
+    def values(self, found: LaplaceFit, design: Design) -> FloatArray:
         """The statistics of a fit."""
-        results = self.model.with_counts(counts, self.design.yname).results_of(found)
         if self.statistic is None:
-            return np.asarray(results._results.params)
+            return np.concatenate([found.beta, natural_parameters(found.Sigma), found.psi])
+        results = self.model.with_design(design).results_of(found)
         return np.asarray(as_series(self.statistic(results)), dtype=float)
 
 
 def bootstrap(
     self: EstimatedGLMM,
     nsim: int = 1000,
+    kind: Literal["parametric", "cases"] = "parametric",
     statistic: Callable[[Any], Any] | None = None,
     n_jobs: int | None = 1,
     rng: Any = None,
     progress: bool = True,
     *,
+    groups: str | None = None,
     use_u: bool = False,
 ) -> GLMMBootstrap:
-    """Fit the model to responses drawn from the fit: the parametric bootstrap.
+    """Fit the model to data sets drawn from the fit.
 
     Parameters
     ----------
     nsim : int, default 1000
         Number of replicates.
+    kind : {"parametric", "cases"}, default "parametric"
+        Responses simulated from the fit; or whole groups drawn with replacement.
     statistic : callable, optional
         Function of a result that returns a number, a sequence, a mapping or a Series; by default ``params``.
     n_jobs : int or None, default 1
@@ -166,8 +186,11 @@ def bootstrap(
         Whatever ``numpy.random.default_rng`` takes; every replicate gets a generator spawned from it.
     progress : bool, default True
         Show a bar on a terminal, if tqdm is installed.
+    groups : str, optional
+        For ``kind="cases"``: the grouping factor whose levels are drawn; by default the one in which all
+        others are nested.
     use_u : bool, default False
-        Keep the conditional modes of the random effects.
+        For ``kind="parametric"``: keep the conditional modes of the random effects.
 
     Returns
     -------
@@ -184,9 +207,9 @@ def bootstrap(
     """
     nsim = whole_number("nsim", nsim, least=1, wanted="the number of replicates")
     design, fit = self.record.design, self.record.fit
-    check_no_frequencies(design, "bootstrap()")
-    worker = _Refits(self.model, design, fit, statistic, use_u)
-    done = run(worker, seeds(rng, nsim), n_jobs=n_jobs, progress=progress, label="parametric bootstrap")
+    cases = _cases(design, kind, groups, use_u=use_u)
+    worker = _Refits(self.model, design, fit, statistic, use_u, cases)
+    done = run(worker, seeds(rng, nsim), n_jobs=n_jobs, progress=progress, label=f"{kind} bootstrap")
     observed = pd.Series(self.params, index=self.model.data.param_names)
     if statistic is not None:
         observed = as_series(statistic(self.model.results_of(fit)))
@@ -199,7 +222,7 @@ def bootstrap(
             failures[i] = failure or "the statistic has another length than for the fit"
     nothing: Any = None
     return GLMMBootstrap(
-        kind="parametric",
+        kind=kind,
         observed=observed,
         replicates=pd.DataFrame(values, columns=observed.index),
         n_failed=len(failures),
@@ -208,3 +231,21 @@ def bootstrap(
         failures=pd.Series(failures, dtype=object, name="failure"),
         engine=nothing,
     )
+
+
+def _cases(design: Design, kind: str, groups: str | None, *, use_u: bool) -> int | None:
+    """The factor whose levels are drawn; None where responses are."""
+    if kind == "residual":
+        raise ValueError(
+            'kind="residual" draws residuals anew, which counts and categories do not have: their scatter '
+            'depends on the mean. Give "parametric" or "cases"'
+        )
+    check_choice("kind", kind, ("parametric", "cases"))
+    if kind == "cases":
+        if use_u:
+            raise ValueError('use_u=True keeps the random effects with kind="parametric", not with "cases"')
+        return outermost(design, groups)
+    if groups is not None:
+        raise ValueError(f'groups={groups!r} names the levels to draw with kind="cases"')
+    check_no_frequencies(design, "bootstrap()")
+    return None

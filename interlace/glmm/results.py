@@ -16,7 +16,21 @@ from interlace.inference import natural_parameters
 from interlace.modelling.results import MixedResults
 from interlace.pls.laplace import LaplaceFit
 
-from . import checks, comparisons, deletion, explained, means, profiling, reports, resampling, state, wald
+from . import (
+    checks,
+    comparisons,
+    deletion,
+    explained,
+    means,
+    pictures,
+    profiling,
+    reports,
+    resampling,
+    robust,
+    state,
+    updating,
+    wald,
+)
 from . import predict as predictions
 from . import summary as summaries
 from .record import GeneralisedFit, n_of, npar_of
@@ -24,10 +38,6 @@ from .record import GeneralisedFit, n_of, npar_of
 NO_SIGMA = (
     "a {family} model has no residual standard deviation: the family ties the variance of a response to its "
     "mean. For variation beyond that see varcov, check_dispersion(), or add an effect per row, (1 | row)"
-)
-NO_ROBUST = (
-    "robust covariances are offered for linear models only; here use bootstrap(), or statsmodels' GEE for "
-    "errors that do not rely on the random effects"
 )
 
 
@@ -164,10 +174,7 @@ class CrossedGLMMResults(MixedResults):
     emmeans = means.emmeans
     r2, icc, variance_shares = explained.r2, explained.icc, explained.variance_shares
 
-    def get_robustcov_results(self, *_: Any, **__: Any) -> Any:
-        """Refused: robust covariances are for linear models."""
-        raise UndefinedError(NO_ROBUST)
-
+    get_robustcov_results = robust.get_robustcov_results
     profile = profiling.profile
 
     def _profile_limits(self, alpha: float, parm: Any, *, n_jobs: int | None) -> pd.DataFrame:
@@ -200,10 +207,12 @@ class CrossedGLMMResults(MixedResults):
     predict, get_prediction = predictions.predict, predictions.get_prediction
     simulated_residuals = checks.simulated_residuals
     check_dispersion, check_zeros = checks.check_dispersion, checks.check_zeros
+    plot = pictures.plot
 
     # ---- Other data -----------------------------------------------------------------------------
 
     simulate, refit, bootstrap = resampling.simulate, resampling.refit, resampling.bootstrap
+    update = updating.update
     delete, influence, leverage = deletion.delete, deletion.influence, deletion.leverage
     case_deletion = deletion.case_deletion
 

@@ -232,15 +232,47 @@ def covariance_of_variances(
     The deviance is minus twice the log likelihood: the information is half its Hessian. The inverse is over
     the free directions only, as in lmerTest (Kuznetsova et al., 2017, JSS 82(13), section 2).
     """
+    half, values, curved, _ = _spectrum(hessian, jacobian, held)
+    covariance = 2.0 * (half[:, curved] / values[curved]) @ half[:, curved].T
+    return _blanked(covariance, undefined | _moves(half, ~curved))
+
+
+def sandwich_of_variances(
+    hessian: FloatArray, jacobian: FloatArray, held: BoolArray, undefined: BoolArray, scores: FloatArray
+) -> FloatArray:
+    """The same between which the scores of independent clusters stand.
+
+    Parameters
+    ----------
+    hessian, jacobian, held, undefined
+        As of `covariance_of_variances`.
+    scores : ndarray of shape (clusters, m + 1)
+        Gradients of the log likelihood of each.
+
+    Returns
+    -------
+    ndarray of shape (m, m)
+        ``J (H / 2)^-1 G'G (H / 2)^-1 J'`` over the free entries.
+    """
+    half, values, curved, vectors = _spectrum(hessian, jacobian, held)
+    moved = (scores[:, ~held] @ vectors)[:, curved] @ (2.0 * half[:, curved] / values[curved]).T
+    return _blanked(moved.T @ moved, undefined | _moves(half, ~curved))
+
+
+def _spectrum(
+    hessian: FloatArray, jacobian: FloatArray, held: BoolArray
+) -> tuple[FloatArray, FloatArray, BoolArray, FloatArray]:
+    """Derivatives along the eigenvectors of the scaled Hessian, eigenvalues, which curve, the vectors."""
     free = ~held
     H, J = hessian[np.ix_(free, free)], jacobian[:, free]
     root = np.sqrt(np.abs(np.diag(H)))
     scale = np.where(root > 0, root, 1.0)
     values, vectors = np.linalg.eigh(H / np.outer(scale, scale))
     curved = values > FLAT * max(values.max(initial=0.0), FLAT)
-    half = (J / scale) @ vectors
-    covariance = 2.0 * (half[:, curved] / values[curved]) @ half[:, curved].T
-    lost = undefined | _moves(half, ~curved)
+    return (J / scale) @ vectors, values, np.asarray(curved), vectors / scale[:, None]
+
+
+def _blanked(covariance: FloatArray, lost: BoolArray) -> FloatArray:
     covariance[lost, :] = np.nan
     covariance[:, lost] = np.nan
     return np.asarray(covariance)

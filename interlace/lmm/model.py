@@ -17,9 +17,9 @@ from interlace.design import Design, design_from_arrays
 from interlace.design.assembly import Rank
 from interlace.design.from_arrays import is_matrix
 from interlace.design.from_formula import with_groups
-from interlace.errors import DesignError, InferenceError, arithmetic
+from interlace.errors import InferenceError, arithmetic
 from interlace.formula.bars import bars_from_statsmodels
-from interlace.formula.grammar import Bar, parse_formula
+from interlace.formula.grammar import parse_formula
 from interlace.formula.safe import guarded
 from interlace.formula.spelling import check_method, refuse_unknown
 from interlace.formula.updating import updated
@@ -413,21 +413,10 @@ class CrossedLMM(MarginalModel, DescribedModel):
         model : CrossedLMM
         options : dict
         """
-        old, frame = self.design.formula, self.data.frame if data is None else data
-        if old is None:
-            raise DesignError("the model was built from arrays and has no formula to update; build another")
-        if frame is None:
-            raise DesignError(
-                "the model does not keep the data that its formula was evaluated in (they were removed, or "
-                "the response was replaced); give data="
-            )
+        old, frame = self._to_update(data)
         options = {name: changes.pop(name) for name in FIT_OPTIONS if name in changes}
         recipe = replace(self.recipe, **known_changes(changes))
-        bars = [
-            Bar(labels.lhs, self.design.factor_labels[labels.factor].columns)
-            for labels in self.design.term_labels
-        ]
-        new = updated(old, bars, ". ~ ." if formula is None else formula)
+        new = updated(old, self._all_bars(), ". ~ ." if formula is None else formula)
         model = type(self).__new__(type(self))
         env = guarded(environment_above(eval_env), safe=recipe.safe_formula)
         for_design = {name: value for name, value in vars(recipe).items() if name != "safe_formula"}

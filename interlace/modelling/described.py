@@ -6,7 +6,9 @@ from typing import Any
 
 from interlace.design import Design
 from interlace.design.describe import describe
+from interlace.errors import DesignError
 from interlace.formula.bars import expand_bars
+from interlace.formula.grammar import Bar, MixedFormula
 
 
 class DescribedModel:
@@ -43,6 +45,33 @@ class DescribedModel:
     def _bars(self) -> list[str]:
         names = [labels.name for labels in self.design.factor_labels]
         return [f"({labels.lhs} | {names[labels.factor]})" for labels in self.design.term_labels]
+
+    def _all_bars(self) -> list[Bar]:
+        """All random-effects terms, those given outside the formula too."""
+        factors = self.design.factor_labels
+        return [Bar(labels.lhs, factors[labels.factor].columns) for labels in self.design.term_labels]
+
+    def _to_update(self, data: Any = None) -> tuple[MixedFormula, Any]:
+        """The formula as parsed and the data for it, those of the model by default; refused without.
+
+        Parameters
+        ----------
+        data : table, optional
+            Other data.
+
+        Returns
+        -------
+        MixedFormula, table
+        """
+        old, frame = self.design.formula, self.data.frame if data is None else data
+        if old is None:
+            raise DesignError("the model was built from arrays and has no formula to update; build another")
+        if frame is None:
+            raise DesignError(
+                "the model does not keep the data that its formula was evaluated in (they were removed, or "
+                "the response was replaced); give data="
+            )
+        return old, frame
 
     def describe(self) -> str:
         """Say in words what will be fitted: terms, levels, crossed or nested, sizes.

@@ -346,7 +346,8 @@ def cov_re_unscaled(self: EstimatedModel) -> pd.DataFrame | dict[str, pd.DataFra
 
 def vcomp(self: EstimatedModel) -> pd.Series:
     """Variances of the random effects, named as in the summary; no covariances, no residual."""
-    named = zip(self.variance_names, self.params[self.k_fe :], strict=True)
+    names = self.variance_names
+    named = zip(names, self.params[self.k_fe : self.k_fe + len(names)], strict=True)
     return pd.Series({name: value for name, value in named if name.endswith(" Var")}, dtype=float)
 
 

@@ -108,6 +108,7 @@ def with_levels(design: Design, factor: int, levels: Sequence[int] | IntArray) -
         weights=None if old.weights is None else old.weights[rows],
         offset=None if old.offset is None else old.offset[rows],
         index=old.index[rows],
+        trials=None if old.trials is None else old.trials[rows],
     )
     return Design(replace(design.schema, factor_labels=tuple(labels)), drawn)
 

@@ -27,8 +27,9 @@ PLUMBING = {
     *(f"CrossedLMM.{name}" for name in ("present_design", "results_of", "updated", "with_design")),
     *(f"CrossedLMM.{name}" for name in ("with_response", "without_frame", "without_rows")),
     *(f"CrossedLMMResults.{name}" for name in ("fit_with_criterion", "record", "responses")),
-    *(f"CrossedGLMMResults.{name}" for name in ("f_test", "get_robustcov_results")),  # refused
-    *(f"CrossedGLMM.{name}" for name in ("results_of", "with_counts", "with_rows", "without_rows")),
+    "CrossedGLMMResults.f_test",  # refused
+    *(f"CrossedGLMM.{name}" for name in ("results_of", "with_counts", "with_design", "without_rows")),
+    "CrossedGLMM.recipe",
     *(f"CrossedGLMM.{name}" for name in ("describe", "term_columns", "formula_text", "design")),
 }
 

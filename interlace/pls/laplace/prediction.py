@@ -120,20 +120,39 @@ def linear_variance(
     ndarray of shape (n,)
     """
     m, p = fit.problem.criterion.m, fit.p
-    now = fit.slopes
     Sigma = fit.basis_vcov
     if kind == "working":
+        now = fit.slopes
         Sigma = np.zeros_like(now.hessian)
         Sigma[m : m + p, m : m + p] = 2.0 * _inverse(now.hessian[m : m + p, m : m + p])
-    own = _in_bases(fit, rows)
+    J, own = sensitivity(fit, rows, random=random)
+    return np.asarray(np.einsum("ni,ij,nj->n", J, Sigma, J) + own)
+
+
+def sensitivity(fit: LaplaceFit, rows: NewRows, *, random: bool) -> tuple[FloatArray, FloatArray]:
+    """How the linear predictor depends on the parameters, and its variance given them.
+
+    Parameters
+    ----------
+    fit, rows, random
+        As in `linear_variance`.
+
+    Returns
+    -------
+    J : ndarray of shape (n, m + p + k)
+        Derivatives by all parameters in the bases, whose covariance is ``fit.basis_vcov``.
+    variance : ndarray of shape (n,)
+        Of the random effects given the parameters.
+    """
+    m, p = fit.problem.criterion.m, fit.p
+    now, own = fit.slopes, _in_bases(fit, rows)
     J = own.times(now.b_dot) if random else np.zeros((own.n, m + p + fit.problem.criterion.k))
     J[:, m : m + p] += own.Qy[:, :p]
-    variance = np.einsum("ni,ij,nj->n", J, Sigma, J)
-    if random:
-        fit.refreshed()
-        factorization = fit.problem.criterion.weighted.factorization
-        variance += quadratic_forms(factorization, own) + random_variance(fit, rows, unseen=True)
-    return np.asarray(variance)
+    if not random:
+        return J, np.zeros(own.n)
+    fit.refreshed()
+    factorization = fit.problem.criterion.weighted.factorization
+    return J, quadratic_forms(factorization, own) + random_variance(fit, rows, unseen=True)
 
 
 def _in_bases(fit: LaplaceFit, rows: NewRows) -> Rows:

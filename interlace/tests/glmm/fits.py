@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import interlace
@@ -59,3 +60,20 @@ def ordinal() -> Any:
     """Fit of the three categories of VerbAgg."""
     formula = "resp ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)"
     return interlace.CrossedOrdinal.from_formula(formula, table("verbagg")).fit()
+
+
+def sample(seed: int, family: str = "poisson") -> pd.DataFrame:
+    """Simulated responses of eight groups with random slopes."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(8), 6)
+    x = np.round(rng.normal(size=48), 1)
+    eta = 0.4 + 0.5 * x + rng.normal(0, 0.7, 8)[g] + rng.normal(0, 0.4, 8)[g] * x
+    data = pd.DataFrame({"x": x, "g": g, "hours": rng.uniform(1, 4, 48), "times": rng.integers(1, 4, 48)})
+    draws = {
+        "poisson": lambda: rng.poisson(np.exp(eta)),
+        "binomial": lambda: rng.binomial(4, 1 / (1 + np.exp(-eta))),
+        "negativebinomial": lambda: rng.negative_binomial(3, 3 / (3 + np.exp(eta))),
+        "gamma": lambda: rng.gamma(3.0, np.exp(eta) / 3),
+        "gaussian(log)": lambda: np.exp(eta) + rng.normal(0, 0.3, 48),
+    }
+    return data.assign(y=draws[family](), n=4)

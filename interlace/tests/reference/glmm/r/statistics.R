@@ -25,7 +25,6 @@ out <- list(cbpp = list(
   profile_tmb = as.data.frame(confint(one, method = "profile", parm = 1:4)),
   profile_lme4 = as.data.frame(confint(lme, method = "profile", quiet = TRUE, devtol = 1e-6)),
   fixed_link = fixed, modal_link = modal, modal_response = mean,
-  ranef = as.numeric(ranef(lme)$herd[, 1]), ranef_se = sqrt(as.numeric(attr(ranef(lme, condVar = TRUE)$herd, "postVar"))),
   without_herd = unname(apply(influence(lme, "herd")[["fixed.effects[-herd]"]], 2, identity)),
   pearson = unname(resid(lme, "pearson")), deviance_residuals = unname(resid(lme, "deviance"))))
 
