@@ -23,13 +23,11 @@ from .certificate import certify_laplace
 from .criterion import Evaluation
 from .problem import Problem, laplace_problem
 from .quadrature import QuadratureCriterion
-from .search import LaplaceIteration, LaplaceOptimum, measured_hessian, minimize, without_gauge
+from .search import SHARP, LaplaceIteration, LaplaceOptimum, measured_hessian, minimize, without_gauge
 from .separation import Separation, proof
 from .slopes import Slopes
 from .start import loose_start
 
-# Step of the central differences behind the final Hessian, in basis coordinates, and tolerance of the modes.
-STRIDE, SHARP = 1e-4, 1e-10
 # Share of the largest curvature below which a direction has no variance that could be told.
 NO_CURVATURE = 1e-9
 
@@ -134,7 +132,7 @@ class LaplaceFit:
     def basis_hessian(self) -> FloatArray:
         """Hessian of the criterion in (phi, gamma, psi), measured by differences of the exact gradient."""
         criterion = self.problem.criterion
-        return measured_hessian(criterion, self.at, self.slopes, STRIDE, SHARP)
+        return measured_hessian(criterion, self.at, self.slopes, sharp=True)
 
     def hessian(self) -> FloatArray:
         """Hessian of ``objective`` in (theta, beta, psi), shape (m + p + k, m + p + k); lazy."""

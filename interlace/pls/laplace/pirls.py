@@ -143,10 +143,19 @@ class _Search:
         value, self.s, self.w = self.family.terms(cells.y, cells.m, eta, self.psi)
         self.penalised = float(b @ v - 2.0 * value.sum())
 
-    def penalised_at(self, b: FloatArray, v: FloatArray, eta: FloatArray) -> float:
-        cells = self.weighted.cells
-        value = self.family.terms(cells.y, cells.m, eta, self.psi)[0]
-        return float(b @ v - 2.0 * value.sum())
+    def at_zero(self) -> None:
+        """Begin at modes of zero."""
+        zero = np.zeros_like(self.b)
+        self.place(zero, zero, self.fixed)
+
+    def lower_of_zero(self) -> bool:
+        """Go to modes of zero if that is better than here; whether it was."""
+        b, v, eta, here = self.b, self.v, self.eta, self.penalised
+        self.at_zero()
+        if self.penalised < here:
+            return True
+        self.place(b, v, eta)
+        return False
 
     def factorise(self) -> bool:
         self.factorised = self.eta
@@ -214,9 +223,8 @@ def find_modes(
     """
     layout = weighted.cells.rows.layout
     search = _Search(weighted, family, psi, Lambda, fixed, *consistent(Lambda, layout, *guess))
-    zero = np.zeros(layout.q)
-    if search.b.any() and not search.penalised <= search.penalised_at(zero, zero, fixed):
-        search.place(zero, zero, fixed)
+    if not np.isfinite(search.penalised):
+        search.at_zero()
     found = bool(np.isfinite(search.penalised)) and _converge(search, tolerance)
     if found and search.moved > 10.0 * tolerance:
         search.factorised = search.eta
@@ -228,10 +236,12 @@ def _converge(search: _Search, tolerance: float) -> bool:
     if not search.factorise():
         return False
     last, fresh = np.inf, True
-    for _ in range(MOST_STEPS):
+    for i in range(MOST_STEPS):
         asked, whole = search.step()
         if not np.isfinite(asked):
             return False
+        if i == 0 and asked > FAR and search.lower_of_zero() and not search.factorise():
+            return False  # the guess was bad, and so may be what was factorised there
         if asked <= tolerance:
             return True
         if not whole and fresh and search.moved == 0.0:

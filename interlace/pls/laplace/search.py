@@ -15,6 +15,7 @@ import numpy as np
 from interlace.arrays import FloatArray
 from interlace.errors import OptimizationError
 from interlace.pls.matrices.relcov import RelativeCovariance, axes, lower_factor
+from interlace.pls.matrices.triangular import eigen
 from interlace.pls.search.boundary import boundary_curvature, principal_axes
 from interlace.pls.search.newton import Quadratic, TrustRegion, quadratic
 from interlace.pls.search.secants import learned
@@ -35,7 +36,12 @@ NEARLY_SINGULAR, ROUNDING_COST = 1e-2, 1e-8
 # Predicted decrease below which differences of gradients improve the Hessian, above which they mislead.
 LOCAL, FAR = 1.0, 3.0
 # Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
-PATIENCE, STRIDE = 4, 1e-4
+PATIENCE, STRIDE = 4, 1e-5
+# The same for the final Hessian: what the step leaves out is some 1e-6 of it, and so is rounding, but for a
+# direction with less curvature than this (a standard error of 14 units of eta), which takes longer steps.
+SHARP_STRIDE, FLAT, LONG_STRIDE = 5e-7, 1e-2, 1e-4
+# Tolerance of the modes behind differences.
+SHARP = 1e-10
 # Deviance by which the quadratic model must say that a variance of zero is worse for it not to be tried.
 DEAR = 8.0
 # Standard deviation of a random effect, in units of eta, beyond which no maximum is to be expected.
@@ -191,43 +197,49 @@ class _Search:
         self.secant = np.zeros_like(self.secant)
 
     def measure(self) -> None:
-        """Replace what secants have learned by central differences of the exact gradient."""
-        measured = measured_hessian(self.criterion, self.at, self.now, STRIDE)
-        self.nfev += 2 * len(measured)
+        """Replace what secants have learned by differences of the exact gradient."""
+        measured = measured_hessian(self.criterion, self.at, self.now)
+        self.nfev += len(measured)
         self.secant = measured - self.now.hessian
 
 
 def measured_hessian(
-    criterion: LaplaceCriterion, at: Evaluation, now: Slopes, stride: float, tolerance: float = 1e-9
+    criterion: LaplaceCriterion, at: Evaluation, now: Slopes, *, sharp: bool = False
 ) -> FloatArray:
-    """Central differences of the exact gradient, modes predicted.
+    """Differences of the exact gradient, modes predicted.
+
+    One-sided ones: the step is so short that its square is lost, and the gradient so sharp that it shows.
+    The modes are then found where they are predicted, and each column costs one factorization.  Where the
+    criterion is nearly flat rounding would show too: there the steps are longer, and to both sides.
 
     Parameters
     ----------
     criterion, at, now : LaplaceCriterion, Evaluation, Slopes
         Where to differentiate.
-    stride : float
-        Step in basis coordinates.
-    tolerance : float
-        Of the modes.
+    sharp : bool
+        Whether digits count: shorter steps.
 
     Returns
     -------
     ndarray of shape (m + p + k, m + p + k)
     """
+    stride = SHARP_STRIDE if sharp else STRIDE
+    found = _differences(criterion, at, now, stride, now.gradient)
+    if sharp and eigen(found)[0][0] < FLAT:
+        behind = _differences(criterion, at, now, -LONG_STRIDE, now.gradient)
+        found = (_differences(criterion, at, now, LONG_STRIDE, now.gradient) + behind) / 2.0
+    return found
+
+
+def _differences(
+    criterion: LaplaceCriterion, at: Evaluation, now: Slopes, stride: float, gradient: FloatArray
+) -> FloatArray:
+    """One-sided differences of the gradient along each parameter, symmetric."""
     rows = []
-    for unit in np.eye(len(now.gradient)):
-        pair = []
-        b_dot, v_dot = now.b_dot @ unit, now.v_dot @ unit
-        bent = np.zeros_like(b_dot), np.zeros_like(v_dot)
-        for h in (stride, -stride):
-            b, v = at.modes.b + h * b_dot, at.modes.v + h * v_dot
-            new = criterion.evaluate(
-                at.x + h * unit, at.gauge, (b + bent[0], v + bent[1]), tolerance=tolerance
-            )
-            pair.append(criterion.gradient(new))
-            bent = new.modes.b - b, new.modes.v - v  # second order: the same on the other side
-        rows.append((pair[0] - pair[1]) / (2.0 * stride))
+    for step in stride * np.eye(len(gradient)):
+        guess = at.modes.b + now.b_dot @ step, at.modes.v + now.v_dot @ step
+        new = criterion.evaluate(at.x + step, at.gauge, guess, tolerance=SHARP)
+        rows.append((criterion.gradient(new) - gradient) / stride)
     measured = np.array(rows)
     return np.asarray((measured + measured.T) / 2.0)
 
