@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Self
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 
 from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import NotPositiveDefiniteError
@@ -21,9 +20,10 @@ from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout, axes
 from interlace.pls.matrices.triangular import symmetric_from_lower
 
+from .between import Dense, First, Reweighed, SparseScalar, SparseVector, dense
 from .nested import absorbed, diagonal_blocks
 from .reweighing import Places, places_of
-from .schur import WeightedGram, by_block, by_popularity, row_products, row_quadratics
+from .schur import by_block, by_popularity
 
 # Share of nonzeros above which the blocks between the first factor and the rest are kept dense.
 DENSE_SHARE = 0.2
@@ -70,16 +70,16 @@ class BlockedFactorization:
         if few and size > DENSE_SIZE and layout.K[0] == 1:
             if max(self._rest.K) == 1:
                 self._order = by_popularity(between)
-            self._first: _First = _SparseScalar(between[:, self._order])
+            self._first: First = SparseScalar(between[:, self._order])
         elif few and size > DENSE_SIZE:
-            self._first = _SparseVector(between, layout.K[0])
+            self._first = SparseVector(between, layout.K[0])
         else:
-            self._first = _Dense(between, layout.K[0])
-        if isinstance(self._first, _SparseScalar) and self._rest.K == (1,):
+            self._first = Dense(between, layout.K[0])
+        if isinstance(self._first, SparseScalar) and self._rest.K == (1,):
             # all there is: levels of one factor never meet
             self._A22 = np.asarray(A22.diagonal())[self._order]
         else:
-            self._A22 = _dense(A22[self._order][:, self._order]).T  # symmetric: Fortran order without a copy
+            self._A22 = dense(A22[self._order][:, self._order]).T  # symmetric: Fortran order without a copy
         self._place = np.argsort(self._order)
         self._places: Places | None = None
 
@@ -260,20 +260,38 @@ class BlockedFactorization:
         """A second one that moves by itself."""
         return BlockedFactorization(cp, self.layout)
 
-    def reweigh(self, cp: CrossProducts) -> BlockedFactorization:
-        """The same factorization for other weights of the same rows: one pattern, no slicing."""
-        if isinstance(cp.A, np.ndarray):
-            return self.with_products(cp)
-        if self._places is None:
-            diagonal = self._A22.ndim == 1
-            self._places = places_of(cp.A, self.layout, self._order, diagonal=diagonal)
+    def follow(self, numbers: FloatArray | SparseArray) -> BlockedFactorization:
+        """The same factorization, ready for `reweigh`."""
         other = copy(self)
-        other._A11, between, A22 = self._places.pieces(cp.A)
+        diagonal = self._A22.ndim == 1
+        if not isinstance(self._first, Dense):
+            other._first = Reweighed(self._first.A12, self.layout.K[0])
+        other._places = places_of(
+            numbers, self.layout, self._order, diagonal=diagonal, dense=isinstance(self._first, Dense)
+        )
+        return other
+
+    def reweigh(self, values: FloatArray) -> BlockedFactorization:
+        """The same factorization for other values of the entries that `follow` has numbered."""
+        other = copy(self)
+        other._A11, between, A22 = self._followed.pieces(values)
         other._A22 = A22 if A22.ndim == 1 else A22.T
         own = np.diagonal(A22)[self._place] if A22.ndim == 2 else A22[self._place]
         other._said = [float(own[factor].mean()) for factor in self._rest.slices]
         other._first = self._first.with_values(between)
         return other
+
+    @property
+    def _followed(self) -> Places:
+        if self._places is None:
+            raise AssertionError("`follow` comes first")
+        return self._places
+
+    def conditional_entries(self) -> FloatArray:
+        """T at every entry that `follow` has numbered."""
+        T22 = self._T22() if isinstance(self._first, Reweighed) else self._T22_in_full()
+        T12, self._Q = self._first.on_pattern(T22, self._H)
+        return self._followed.entries(self._H + self._H @ self._Q @ self._H, T12, T22)
 
     def _full(self, T22: FloatArray) -> FloatArray:
         return T22 if self._scale is None else symmetric_from_lower(T22)
@@ -319,133 +337,3 @@ class BlockedFactorization:
         own = G[:, self._place[self._rest.slices[i]]]
         seen = own.reshape(-1, K).T @ self._T22_times(own).reshape(-1, K)
         return np.asarray(self._own_blocks(G, i).sum(axis=0) - seen)
-
-
-class _First:
-    """The blocks A12 between the first factor and the rest, and what is done with them."""
-
-    A12: FloatArray | SparseArray
-    wants_full = True  # whether `quadratic_sum` reads both triangles of T22
-
-    def __init__(self, A12: SparseArray, K: int) -> None:
-        self.A12, self._K = A12, K
-
-    def with_values(self, A12: SparseArray) -> Self:
-        """The same for other values on the same pattern."""
-        return type(self)(A12, self._K)
-
-    def times(self, x2: FloatArray) -> FloatArray:
-        """A12 x2."""
-        return np.asarray(self.A12 @ x2)
-
-    def transpose_times(self, x1: FloatArray) -> FloatArray:
-        """A12' x1."""
-        return np.asarray(self.A12.T @ x1)
-
-    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        """G = A22 - A21 H A12, at least the lower triangle; ``left = I - A11 H`` is for `quadratic_sum`.
-
-        A22 may be given by its diagonal.
-        """
-        raise NotImplementedError
-
-    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        """Diagonal blocks of A12 T22 A21, (n_levels, K, K)."""
-        raise NotImplementedError
-
-    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
-        """Sum over levels of left_l [A12 T22 A21]_ll left_l', (K, K)."""
-        raise NotImplementedError
-
-    def own_blocks(self, seen: FloatArray) -> FloatArray:
-        """Diagonal blocks of A12 T22 A21 from ``seen = A12 T22``, (n_levels, K, K)."""
-        raise NotImplementedError
-
-
-class _Dense(_First):
-    """A12 as a full matrix: few or mostly filled cells."""
-
-    def __init__(self, A12: FloatArray | SparseArray, K: int) -> None:
-        super().__init__(np.ascontiguousarray(_dense(A12)), K)
-        self._blocks = self.A12.reshape(-1, K, A12.shape[1])
-
-    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        self._left = left
-        return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, by_block(H, self.A12).T, trans_b=1))
-
-    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        # A12 T22 as the transpose of a product in Fortran order; T22 is symmetric.
-        seen = linalg.blas.dgemm(1.0, T22.T, self.A12.T).T
-        return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
-
-    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
-        blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)
-        return np.asarray(blocks.sum(axis=0))
-
-    def own_blocks(self, seen: FloatArray) -> FloatArray:
-        return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
-
-
-class _SparseScalar(_First):
-    """A12 sparse, one column per level of the first factor."""
-
-    wants_full = False
-
-    def __init__(self, A12: SparseArray, K: int = 1) -> None:
-        super().__init__(A12, K)
-        self._gram = WeightedGram(A12)
-
-    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        self._left = left
-        removed = self._gram(H[:, 0, 0])
-        if A22.ndim == 2:
-            return np.asarray(np.subtract(A22, removed, out=removed))
-        np.negative(removed, out=removed)
-        removed.flat[:: len(A22) + 1] += A22
-        return np.asarray(removed)
-
-    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        return row_quadratics(self.A12, self.A12, T22)[:, None, None]
-
-    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
-        return np.array([[self._gram.inner(self._left[:, 0, 0] ** 2, T22)]])
-
-    def own_blocks(self, seen: FloatArray) -> FloatArray:
-        return row_products(self.A12, seen, 1)
-
-
-class _SparseVector(_First):
-    """A12 sparse, several columns per level of the first factor."""
-
-    def _by_block(self, blocks: FloatArray) -> SparseArray:
-        n = len(blocks)
-        diagonal = sparse.bsr_array((blocks, np.arange(n), np.arange(n + 1)), shape=(n * self._K,) * 2)
-        return diagonal.tocsr() @ self.A12
-
-    def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
-        self._left = left
-        return np.asarray(A22 - (self.A12.T @ self._by_block(H)).toarray())
-
-    def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
-        K = self._K
-        blocks = np.empty((self.A12.shape[0] // K, K, K))
-        for a in range(K):
-            for b in range(a + 1):
-                blocks[:, a, b] = blocks[:, b, a] = row_quadratics(self.A12[a::K], self.A12[b::K], T22)
-        return blocks
-
-    def quadratic_sum(self, T22: FloatArray) -> FloatArray:
-        K, rows = self._K, self._by_block(self._left)
-        total = np.empty((K, K))
-        for a in range(K):
-            for b in range(a + 1):
-                gram = (rows[a::K].T @ rows[b::K]).tocoo()
-                total[a, b] = total[b, a] = gram.data @ T22[gram.coords]
-        return total
-
-    def own_blocks(self, seen: FloatArray) -> FloatArray:
-        return row_products(self.A12, seen, self._K)
-
-
-def _dense(A: FloatArray | SparseArray) -> FloatArray:
-    return A if isinstance(A, np.ndarray) else np.asarray(A.toarray())

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +25,7 @@ from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
 
 from .nested import solved_among
+from .numbering import given, sources, taken
 from .selinv import SelectedInverse
 
 # Variance, relative to that of a level's mean, from which on I - M^-1 keeps eleven digits.
@@ -179,11 +180,15 @@ class CholmodFactorization:
         self._column_counts = np.diff(L.indptr)
         self._inverse_perm = np.empty(layout.q, dtype=np.intp)
         self._inverse_perm[self._analysis.perm] = np.arange(layout.q)
+        self._numbers: SparseArray | None = None  # see `follow`
+        self._sources: dict[tuple[int, int], IntArray] = {}
+        self._count = 0
+        self._read: IntArray | None = None
         self._own = [self._diagonal_positions(f) for f in range(len(layout.K))]
 
-    def __reduce__(self) -> tuple[type, tuple[CrossProducts, Layout]]:
+    def __reduce__(self) -> tuple[Callable[..., CholmodFactorization], tuple[Any, ...]]:
         """Store the matrix, not CHOLMOD's factor of it: the reader analyses anew, then calls `update`."""
-        return type(self), (self._cp, self.layout)
+        return _restored, (self._cp, self.layout, self._numbers)
 
     def predicted_seconds(self) -> float:
         """Time of a factorization and selected inverse on common hardware, to compare with a dense one."""
@@ -228,7 +233,7 @@ class CholmodFactorization:
         rows, cols = self._pair_entries(f, g, level, other)
         found = self._plan.entries(rows, cols)
         absent = ~np.all(self._plan.holds(rows, cols, found), axis=(1, 2))
-        blocks = self._plan(self._factor())[np.where(absent[:, None, None], 0, found)]
+        blocks = self._selected()[np.where(absent[:, None, None], 0, found)]
         if absent.any():  # products of the pair cancelled, and with them their place in the pattern
             blocks[absent] = self._solved_pairs(rows[absent], cols[absent])
         return np.asarray(self._Lambda[f] @ blocks @ self._Lambda[g].T)
@@ -256,9 +261,51 @@ class CholmodFactorization:
         """A second one that moves by itself, analysed anew."""
         return CholmodFactorization(cp, self.layout)
 
-    def reweigh(self, cp: CrossProducts) -> CholmodFactorization:
-        """The same factorization for other weights of the same rows, under the terms of `with_products`."""
-        return self.with_products(cp)
+    def follow(self, numbers: FloatArray | SparseArray) -> CholmodFactorization:
+        """The same analysis, ready for `reweigh`."""
+        numbers = sparse.csr_array(numbers)
+        A = sparse.csr_array(self._cp.A)
+        if A.nnz == numbers.nnz:
+            other = copy(self)
+        else:  # what cancels under some weights is there under others
+            pattern = numbers.copy()
+            pattern.data = np.asarray(A.toarray()[numbers.tocoo().coords])
+            other = CholmodFactorization(replace(self._cp, A=pattern), self.layout)
+        other._numbers, other._count = numbers, int(numbers.max())
+        blocks, _ = _block_pattern(sparse.csc_array(numbers), self.layout)
+        other._sources = {pair: sources(found, other._count) for pair, (found, _) in blocks.items()}
+        return other
+
+    def reweigh(self, values: FloatArray) -> CholmodFactorization:
+        """The same analysis for other values of the entries, under the terms of `with_products`."""
+        other = copy(self)
+        blocks = taken(values, list(self._sources.values()))
+        other._pairs = {
+            pair: (found, at) for found, (pair, (_, at)) in zip(blocks, self._pairs.items(), strict=True)
+        }
+        return other
+
+    def conditional_entries(self) -> FloatArray:
+        """T at every entry that `follow` has numbered."""
+        Z, half = self._selected(), [pair for pair in self._pairs if pair[0] <= pair[1]]
+        blocks = [
+            self._Lambda[f] @ Z[self._positions_of(self._pairs[f, g][1])] @ self._Lambda[g].T for f, g in half
+        ]
+        return given(self._count, [self._sources[pair] for pair in half], blocks)
+
+    def _positions_of(self, at: IntArray) -> IntArray:
+        """Where the selected inverse holds entries of M."""
+        if self._read is None:
+            M, place = self._M, self._inverse_perm
+            columns = np.repeat(np.arange(self.layout.q), np.diff(M.indptr))
+            self._read = self._plan.entries(place[M.indices], place[columns])
+        return self._read[at]
+
+    def _selected(self) -> FloatArray:
+        """The selected inverse, on its plan's storage."""
+        if self._Z is None:
+            self._Z = self._plan(self._factor())
+        return self._Z
 
     def _fill(self, Lambda: Sequence[FloatArray]) -> None:
         """Write ``Lambda' A Lambda + I`` into M."""
@@ -278,6 +325,7 @@ class CholmodFactorization:
         self._analysis.refactor(self._M)
         self._L: SparseArray | None = None
         self._inverse: list[FloatArray] | None = None
+        self._Z: FloatArray | None = None
 
     def _factor(self) -> SparseArray:
         if self._L is None:
@@ -305,8 +353,7 @@ class CholmodFactorization:
     def _inverse_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of M^-1, (n_levels, K, K) per factor."""
         if self._inverse is None:
-            Z = self._plan(self._factor())
-            self._inverse = [Z[at] for at in self._own]
+            self._inverse = [self._selected()[at] for at in self._own]
         return self._inverse
 
     def conditional_blocks(self) -> list[FloatArray]:
@@ -346,6 +393,11 @@ class CholmodFactorization:
             _floored(block, (share / rows) ** 0.5)
             for block, rows in zip(self._Lambda, self._rows_per_level, strict=True)
         ]
+
+
+def _restored(cp: CrossProducts, layout: Layout, numbers: SparseArray | None) -> CholmodFactorization:
+    found = CholmodFactorization(cp, layout)
+    return found if numbers is None else found.follow(numbers)
 
 
 def _floored(Lambda: FloatArray, floor: float) -> FloatArray:

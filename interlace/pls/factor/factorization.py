@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
-from interlace.arrays import FloatArray, IntArray
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 
 
@@ -51,8 +51,18 @@ class Factorization(Protocol):
     def with_products(self, cp: CrossProducts) -> Self:
         """The same factorization for cross-products of other rows, whose pattern lies within this one's."""
 
-    def reweigh(self, cp: CrossProducts) -> Self:
-        """The same factorization for other weights of the same rows: of a sparse A only values change."""
 
     def apart(self, cp: CrossProducts) -> Self:
         """A second one for the same cross-products, of which neither sees the other move: for a thread."""
+
+    def follow(self, numbers: FloatArray | SparseArray) -> Self:
+        """The same factorization, ready for other weights of the same rows.
+
+        ``numbers``, on the pattern of Z'WZ, counts its distinct entries from 1; 0 where there is none.
+        """
+
+    def reweigh(self, values: FloatArray) -> Self:
+        """The same for other weights: the values of the entries that `follow` has numbered."""
+
+    def conditional_entries(self) -> FloatArray:
+        """T at every entry that `follow` has numbered: all that a row of Z asks for."""

@@ -7,6 +7,7 @@ finest factor first creates no fill at all, and the cost is linear in the number
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from scipy import sparse
 from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
+
+from .numbering import given, sources, taken
 
 # Elements of right-hand sides and solutions held at a time.
 SOLVED_AT_ONCE = 20_000_000
@@ -37,6 +40,8 @@ class NestedFactorization:
 
     def __init__(self, cp: CrossProducts, layout: Layout, parents: Sequence[IntArray]) -> None:
         self.layout = layout
+        self._sources: list[IntArray] = []  # which entry each value below is, once there is a `follow`
+        self._count = 0
         self._parents = list(parents)
         self._diagonal = [diagonal_blocks(cp.A, layout, f) for f in range(len(layout.K))]
         self._above = [self._ancestor_blocks(cp.A, f) for f in range(len(layout.K))]
@@ -142,9 +147,28 @@ class NestedFactorization:
         """A second one that moves by itself."""
         return NestedFactorization(cp, self.layout, self._parents)
 
-    def reweigh(self, cp: CrossProducts) -> NestedFactorization:
-        """The same factorization for other weights of the same rows."""
-        return self.with_products(cp)
+    def follow(self, numbers: FloatArray | SparseArray) -> NestedFactorization:
+        """The same factorization, ready for `reweigh`."""
+        other, count = copy(self), int(numbers.max())
+        at = range(len(self.layout.K))
+        other._sources = [sources(diagonal_blocks(numbers, self.layout, f), count) for f in at]
+        other._sources += [sources(self._ancestor_blocks(numbers, f), count) for f in at]
+        other._count = count
+        return other
+
+    def reweigh(self, values: FloatArray) -> NestedFactorization:
+        """The same factorization for other values of the entries that `follow` has numbered."""
+        other, n_factors = copy(self), len(self.layout.K)
+        blocks = taken(values, self._sources)
+        other._diagonal, other._above = blocks[:n_factors], blocks[n_factors:]
+        return other
+
+    def conditional_entries(self) -> FloatArray:
+        """T at every entry that `follow` has numbered."""
+        joint, K = self._joint_blocks(), self.layout.K
+        blocks = [T[:, :k, :k] for T, k in zip(joint, K, strict=True)]
+        blocks += [T[:, :k, k:] for T, k in zip(joint, K, strict=True)]
+        return given(self._count, self._sources, blocks)
 
     def information(self) -> list[FloatArray]:
         """Sums of the diagonal blocks of Z' V0^-1 Z."""

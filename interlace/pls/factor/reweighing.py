@@ -1,7 +1,6 @@
-"""Where a blocked factorization finds its pieces among the values of a sparse Z'WZ, whose pattern stays.
+"""Which entry of Z'WZ each piece of a factorization is: new weights then change values, and no pattern.
 
-Slicing a sparse matrix costs more than factorising a small model.  Slice once a matrix that holds the numbers
-of its own entries: the pieces then say where their values come from.
+For the blocked factorization; see `numbering`.
 """
 
 from __future__ import annotations
@@ -16,70 +15,104 @@ from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.pls.matrices.relcov import Layout
 
 from .nested import diagonal_blocks
+from .numbering import sources
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Sources of the pieces: positions among the values, and one beyond the last for what is zero.
+    """Sources of the pieces of a blocked factorization: entries from 0, and ``count`` for what is zero.
 
     Attributes
     ----------
+    count : int
+        Entries.
     own : ndarray of int, shape (n_levels, K, K)
         Blocks of the first factor.
-    between : ndarray of int, shape (entries,)
-        Blocks between it and the others, ordered, as CSR values.
-    indices, indptr : ndarray of int
-        Their pattern.
-    shape : tuple of int
-        Their shape.
-    rest : ndarray of int, shape (q2, q2) or (q2,)
-        The others among themselves, ordered; the diagonal alone if that is all there is.
+    between : ndarray of int, shape (q1, q2), or (stored values,)
+        Blocks between it and the others, ordered; in full, or as CSR values.
+    indices, indptr : ndarray of int, or None
+        Their pattern, if sparse.
+    rest : ndarray of int
+        Entries of the others' own block ...
+    at, lower : ndarray of int
+        ... where they stand in it, raveled, or on its diagonal if that is all there is; and where in the
+        lower triangle of a matrix of that size in Fortran order.
+    rest_shape : tuple of int
+        Its shape, (q2, q2) or (q2,).
     """
 
+    count: int
     own: IntArray
     between: IntArray
     indices: Any
     indptr: Any
-    shape: tuple[int, int]
     rest: IntArray
+    at: IntArray
+    lower: IntArray
+    rest_shape: tuple[int, ...]
 
-    def pieces(self, A: SparseArray) -> tuple[FloatArray, SparseArray, FloatArray]:
-        """A11 in blocks, A12 sparse, A22 dense or its diagonal."""
-        values = np.append(A.data, 0.0)
-        between = sparse.csr_array((values[self.between], self.indices, self.indptr), shape=self.shape)
-        return values[self.own], between, values[self.rest]
+    def pieces(self, values: FloatArray) -> tuple[FloatArray, FloatArray | SparseArray, FloatArray]:
+        """A11 in blocks, A12, A22 or its diagonal."""
+        values = np.append(values, 0.0)
+        between: FloatArray | SparseArray = values[self.between]
+        if self.indptr is not None:
+            shape = (self.own.shape[0] * self.own.shape[1], self.rest_shape[0])
+            between = sparse.csr_array((between, self.indices, self.indptr), shape=shape)
+        A22 = np.zeros(self.rest_shape)
+        A22.reshape(-1)[self.at] = values[self.rest]
+        return values[self.own], between, A22
+
+    def entries(self, T11: FloatArray, T12: FloatArray, T22: FloatArray) -> FloatArray:
+        """T at every entry, from T11 in blocks, T12 as A12 is stored, and the lower triangle of T22."""
+        out = np.empty(self.count + 1)
+        out[self.own] = T11
+        out[self.between] = T12
+        out[self.rest] = T22.T.reshape(-1)[self.lower]
+        return out[:-1]
 
 
-def places_of(A: SparseArray, layout: Layout, order: IntArray, *, diagonal: bool) -> Places:
+def places_of(
+    numbers: FloatArray | SparseArray, layout: Layout, order: IntArray, *, diagonal: bool, dense: bool
+) -> Places:
     """The places for one pattern.
 
     Parameters
     ----------
-    A : sparse CSR array of shape (q, q)
-        Any matrix of that pattern.
+    numbers : ndarray or sparse CSR array of shape (q, q)
+        The number of each entry of Z'WZ, from 1; 0 where there is none.
     layout : Layout
         Columns of Z.
     order : ndarray of int, shape (q2,)
         Order in which the columns of the other factors are kept.
     diagonal : bool
         Whether of the others' own block the diagonal is all there is.
+    dense : bool
+        Whether the blocks between the first factor and the others are kept in full.
     """
-    number = sparse.csr_array((np.arange(1.0, A.nnz + 1.0), A.indices, A.indptr), shape=A.shape)
     first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
-    between = number[first, rest][:, order]
-    between.sort_indices()
-    others = number[rest, rest]
-    found = others.diagonal()[order] if diagonal else others[order][:, order].toarray()
+    count, q2 = int(numbers.max()), layout.rest
+    between, indices, indptr = numbers[first, rest][:, order], None, None
+    if dense:
+        between = _full(between)
+    else:
+        between.sort_indices()
+        between, indices, indptr = between.data, between.indices, between.indptr
+    square = _full(numbers[rest, rest])[order[:, None], order]
+    if diagonal:
+        square = np.diag(np.diagonal(square))
+    row, col = np.nonzero(square)
     return Places(
-        own=_sources(diagonal_blocks(number, layout, 0), A.nnz),
-        between=_sources(between.data, A.nnz),
-        indices=between.indices,
-        indptr=between.indptr,
-        shape=between.shape,
-        rest=_sources(np.asarray(found), A.nnz),
+        count=count,
+        own=sources(diagonal_blocks(numbers, layout, 0), count),
+        between=sources(between, count),
+        indices=indices,
+        indptr=indptr,
+        rest=sources(square[row, col], count),
+        at=row if diagonal else row * q2 + col,
+        lower=np.minimum(row, col) * q2 + np.maximum(row, col),
+        rest_shape=(q2,) if diagonal else (q2, q2),
     )
 
 
-def _sources(numbers: FloatArray, nothing: int) -> IntArray:
-    """Positions from numbers that count from 1; what has none is zero."""
-    return np.where(numbers > 0, numbers - 1.0, nothing).astype(np.intp)
+def _full(A: FloatArray | SparseArray) -> FloatArray:
+    return A if isinstance(A, np.ndarray) else np.asarray(A.toarray())

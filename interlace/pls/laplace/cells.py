@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -81,12 +80,20 @@ class Cells:
         """``Z'WX``."""
         return np.asarray(self.Zt @ (self.X * w[:, None]))
 
-    def products(self, w: FloatArray) -> CrossProducts:
-        """``Z'WZ`` as a factorization wants it; the rest is left empty."""
+    def products(self) -> CrossProducts:
+        """``Z'Z`` as a factorization wants it; the rest is left empty."""
         q = self.rows.layout.q
         return CrossProducts(
-            A=self.assembly(w), B=np.empty((q, 1)), C=np.empty((1, 1)), n=self.n, sum_log_weights=0.0
+            A=self.assembly.matrix(np.ones(self.n)),
+            B=np.empty((q, 1)),
+            C=np.empty((1, 1)),
+            n=self.n,
+            sum_log_weights=0.0,
         )
+
+    def weighted(self, w: FloatArray, B: FloatArray) -> FloatArray:
+        """``Z'W B`` for B of shape (n,) or (n, r)."""
+        return self.sums(w * B if B.ndim == 1 else w[:, None] * B)
 
 
 def cells_of(rows: Rows, m: FloatArray, offset: FloatArray) -> Cells:
@@ -109,84 +116,59 @@ class Assembly:
 
     Attributes
     ----------
-    q : int
-        Columns of Z.
     sums : sparse CSR array of shape (entries, n)
         Products of columns: each distinct entry of Z'WZ is its row times w.
-    upper, lower : ndarray of int, shape (entries,), or None
-        Where the entries stand in a dense matrix.
-    gather : ndarray of int or None
-        The entry behind each stored value of a sparse one.
-    indices, indptr : ndarray of int or None
-        Its CSR pattern.
+    times : ndarray of shape (entries,)
+        How often each occurs in Z'WZ: twice between two factors.
+    numbers : ndarray or sparse CSR array of shape (q, q)
+        The number of the entry, from 1, at every place of Z'WZ; 0 where there is none. Dense when q is small.
     """
 
-    q: int
     sums: SparseArray
-    upper: IntArray | None = None
-    lower: IntArray | None = None
-    gather: IntArray | None = None
-    indices: Any = None
-    indptr: Any = None
+    times: FloatArray
+    numbers: FloatArray | SparseArray
 
-    def __call__(self, w: FloatArray) -> FloatArray | SparseArray:
+    def entries(self, w: FloatArray) -> FloatArray:
+        """Distinct entries of ``Z'WZ``."""
+        return np.asarray(self.sums @ w)
+
+    def quadratics(self, entries: FloatArray) -> FloatArray:
+        """``z_i' T z_i`` for every row, from the same entries of T."""
+        return np.asarray((entries * self.times) @ self.sums)
+
+    def matrix(self, w: FloatArray) -> FloatArray | SparseArray:
         """``Z'WZ``."""
-        entries = self.sums @ w
-        if self.gather is not None:
-            data = entries[self.gather]
-            return sparse.csr_array((data, self.indices, self.indptr), shape=(self.q, self.q))
-        A = np.zeros(self.q * self.q)
-        A[self.upper] = entries
-        A[self.lower] = entries
-        return A.reshape(self.q, self.q)
+        values = np.concatenate([[0.0], self.entries(w)])
+        if isinstance(self.numbers, np.ndarray):
+            return np.asarray(values[self.numbers.astype(np.intp)])
+        data = values[self.numbers.data.astype(np.intp)]
+        return sparse.csr_array((data, self.numbers.indices, self.numbers.indptr), shape=self.numbers.shape)
 
 
 def assembly_of(rows: Rows) -> Assembly:
     """The assembly of some rows."""
-    found = _entries(rows)
-    q = rows.layout.q
-    if q <= DENSE_Q:
-        at, across = found.row * q + found.col, found.col * q + found.row
-        return Assembly(q, found.sums, upper=at, lower=across)
-    own = np.arange(len(found.row))
-    off = found.between  # entries between two factors stand on both sides of the diagonal
-    row, col = np.concatenate([found.row, found.col[off]]), np.concatenate([found.col, found.row[off]])
-    numbered = np.concatenate([own, own[off]]) + 1.0
-    A = sparse.csr_array((numbered, (row, col)), shape=(q, q))
-    A.sort_indices()
-    return Assembly(q, found.sums, gather=A.data.astype(np.intp) - 1, indices=A.indices, indptr=A.indptr)
-
-
-@dataclass(frozen=True, eq=False)
-class _Entries:
-    """Distinct entries of Z'WZ: place, whether between two factors, and sums over rows."""
-
-    row: IntArray
-    col: IntArray
-    between: IntArray
-    sums: SparseArray
-
-
-def _entries(rows: Rows) -> _Entries:
-    layout = rows.layout
-    places: list[tuple[IntArray, IntArray]] = []
-    between: list[IntArray] = []
-    sums: list[SparseArray] = []
-    count = 0
+    layout, count = rows.layout, 0
+    row, col, times, sums = [], [], [], []
     for f in range(len(layout.K)):
         for g in range(f, len(layout.K)):
-            row, col, block = _pair_entries(rows, f, g)
-            places.append((row, col))
+            own_row, own_col, block = _pair_entries(rows, f, g)
+            row.append(own_row)
+            col.append(own_col)
+            times.append(np.full(len(own_row), 1.0 if f == g else 2.0))
             sums.append(block)
-            if f < g:
-                between.append(count + np.arange(len(row)))
-            count += len(row)
-    return _Entries(
-        row=np.concatenate([row for row, _ in places]),
-        col=np.concatenate([col for _, col in places]),
-        between=np.concatenate(between) if between else np.empty(0, dtype=np.intp),
-        sums=sums[0] if len(sums) == 1 else sparse.vstack(sums, format="csr"),
-    )
+            count += len(own_row)
+    all_sums = sums[0] if len(sums) == 1 else sparse.vstack(sums, format="csr")
+    occur = np.concatenate(times)
+    return Assembly(all_sums, occur, _numbered(np.concatenate(row), np.concatenate(col), occur, layout.q))
+
+
+def _numbered(row: IntArray, col: IntArray, times: FloatArray, q: int) -> FloatArray | SparseArray:
+    """Numbers from 1 at the places of the entries, on both sides of the diagonal where they occur twice."""
+    number, off = np.arange(1.0, len(row) + 1.0), times > 1.0
+    row, col = np.concatenate([row, col[off]]), np.concatenate([col, row[off]])
+    numbers = sparse.csr_array((np.concatenate([number, number[off]]), (row, col)), shape=(q, q))
+    numbers.sort_indices()
+    return np.asarray(numbers.toarray()) if q <= DENSE_Q else numbers
 
 
 def _pair_entries(rows: Rows, f: int, g: int) -> tuple[IntArray, IntArray, SparseArray]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interlace.arrays import FloatArray, SparseArray
+from interlace.arrays import FloatArray
 from interlace.errors import NotPositiveDefiniteError
 from interlace.family import Family
 from interlace.pls.factor.factorization import Factorization
@@ -56,27 +56,35 @@ class Weighted:
         factors = [
             GroupingFactor(codes, n) for codes, n in zip(cells.rows.codes, layout.n_levels, strict=True)
         ]
-        cp = cells.products(np.ones(cells.n))
-        self.factorization: Factorization = choose(cp, layout, factors, solver)
-        self.A: FloatArray | SparseArray = cp.A
+        self.factorization: Factorization = choose(cells.products(), layout, factors, solver)
+        self.factorization = self.factorization.follow(cells.assembly.numbers)
+        self.w = np.ones(cells.n)
 
     def apart(self) -> Weighted:
         """A second one that moves by itself: for another thread."""
         other = copy(self)
-        other.factorization = self.factorization.apart(self.cells.products(np.ones(self.cells.n)))
+        alone = self.factorization.apart(self.cells.products())
+        other.factorization = alone.follow(self.cells.assembly.numbers)
         return other
 
     def factorise(self, w: FloatArray, Lambda: Sequence[FloatArray]) -> bool:
         """Take new weights; whether M is positive definite under them."""
-        cp = self.cells.products(w)
-        self.A, self.count = cp.A, self.count + 1
+        self.w, self.count = w, self.count + 1
         try:
             with np.errstate(invalid="ignore", divide="ignore"):
-                self.factorization = self.factorization.reweigh(cp)
+                self.factorization = self.factorization.reweigh(self.cells.assembly.entries(w))
                 self.factorization.update(Lambda)
                 return bool(np.isfinite(self.factorization.logdet()))
         except (NotPositiveDefiniteError, np.linalg.LinAlgError):
             return False
+
+    def times_A(self, ZB: FloatArray) -> FloatArray:
+        """``Z'WZ B`` at the weights of the factorization, from ``Z B``."""
+        return self.cells.weighted(self.w, ZB)
+
+    def leverages(self) -> FloatArray:
+        """``z_i' T z_i`` of every cell."""
+        return self.cells.assembly.quadratics(self.factorization.conditional_entries())
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +182,8 @@ class _Search:
         weighted, cells = self.weighted, self.weighted.cells
         lacking = cells.sums(self.s) - self.v
         db = weighted.factorization.conditional(lacking[:, None])[:, 0]
-        dv = lacking - weighted.A @ db
         d_eta = cells.random(db)
+        dv = lacking - weighted.times_A(d_eta)
         asked = float(np.abs(d_eta).max(initial=0.0))
         promised = 2.0 * float(db @ lacking)
         before, b, v, eta = self.penalised, self.b, self.v, self.eta

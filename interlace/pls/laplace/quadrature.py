@@ -89,7 +89,7 @@ class QuadratureCriterion(LaplaceCriterion):
 
     def _nodes(self, at: Evaluation) -> _Nodes:
         cells, Lambda = self.cells, float(at.Lambda[0][0, 0])
-        sd = 1.0 / np.sqrt(1.0 + Lambda**2 * self.weighted.A.diagonal())
+        sd = 1.0 / np.sqrt(1.0 + Lambda**2 * self._information(at))
         u = (Lambda * at.modes.v)[:, None] + sd[:, None] * self._x
         log_share = self._log_weights - 0.5 * u**2
         for k in range(self.nagq):
@@ -100,6 +100,10 @@ class QuadratureCriterion(LaplaceCriterion):
 
     def _eta(self, at: Evaluation, u: FloatArray) -> FloatArray:
         return self.cells.fixed(at.gamma) + self.cells.random(float(at.Lambda[0][0, 0]) * u)
+
+    def _information(self, at: Evaluation) -> FloatArray:
+        """Diagonal of Z'WZ, all there is of it, (n_levels,)."""
+        return self.cells.sums(self.cells.rows.columns[0][:, 0] * at.modes.w)
 
     def slopes(self, at: Evaluation) -> Slopes:
         """Exact gradient; Hessian and scores are those of Laplace's approximation.
@@ -145,5 +149,5 @@ class QuadratureCriterion(LaplaceCriterion):
         square = cells.rows.columns[0][:, 0]
         A_dot = cells.sums(square[:, None] * w_dot)  # Zt holds one more factor of the column
         M_dot = Lambda**2 * A_dot
-        M_dot[:, 0] += 2.0 * Lambda * self.weighted.A.diagonal()
+        M_dot[:, 0] += 2.0 * Lambda * self._information(at)
         return np.asarray(-0.5 * sd[:, None] ** 3 * M_dot)

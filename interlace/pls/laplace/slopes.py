@@ -23,7 +23,6 @@ import numpy as np
 from interlace.arrays import FloatArray
 from interlace.family import Family, PsiTerms
 from interlace.pls.matrices.relcov import RelativeCovariance
-from interlace.pls.rows.weighted import quadratics
 from interlace.pls.search.derivatives import _directions
 
 from .cells import Cells
@@ -117,7 +116,7 @@ def first_order(weighted: Weighted, relcov: RelativeCovariance, family: Family, 
     cells, factorization, modes = weighted.cells, weighted.factorization, at.modes
     psi_terms = family.psi_terms(cells.y, cells.m, modes.eta, at.psi)
     g = cells.sums(modes.s)
-    leverage = quadratics(factorization, cells.rows)
+    leverage = weighted.leverages()
     r = family.third(cells.y, cells.m, modes.eta, at.psi) * leverage
     c = factorization.conditional(cells.sums(r)[:, None])[:, 0]
     Zc = cells.random(c)
@@ -172,11 +171,11 @@ def moves(
     cells, m = weighted.cells, relcov.m
     W = directions(relcov, at, g)
     ZtWX, Zds = cells.ZtWX(at.modes.w), cells.sums(psi_terms.s.T)
-    right = np.concatenate([-(weighted.A @ W), -ZtWX, Zds], axis=1)
+    right = np.concatenate([-weighted.times_A(cells.random(W)), -ZtWX, Zds], axis=1)
     b_dot = weighted.factorization.conditional(right)
     b_dot[:, :m] += W
     direct = np.concatenate([np.zeros(W.shape), -ZtWX, Zds], axis=1)
-    return _Moves(W, ZtWX, Zds, b_dot, direct - weighted.A @ b_dot)
+    return _Moves(W, ZtWX, Zds, b_dot, direct - weighted.times_A(cells.random(b_dot)))
 
 
 def directions(relcov: RelativeCovariance, at: Evaluated, g: FloatArray) -> FloatArray:

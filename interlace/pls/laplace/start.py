@@ -95,7 +95,7 @@ class _Joint:
         G = cells.X.T @ (cells.X * w[:, None]) - ZtWX.T @ TX
         d_gamma = _damped(G, cells.X.T @ self.s - ZtWX.T @ Tr)
         db = Tr - TX @ d_gamma
-        return d_gamma, db, lacking - ZtWX @ d_gamma - weighted.A @ db
+        return d_gamma, db, lacking - ZtWX @ d_gamma - weighted.times_A(cells.random(db))
 
 
 def _damped(G: FloatArray, right: FloatArray) -> FloatArray:
