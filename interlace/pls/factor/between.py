@@ -76,25 +76,31 @@ class Dense(First):
         self._blocks = self.A12.reshape(-1, K, A12.shape[1])
 
     def with_values(self, A12: FloatArray | SparseArray) -> Dense:
+        """See `First`."""
         return Dense(A12, self._K)
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        """See `First`."""
         self._left = left
         return np.asarray(A22 - linalg.blas.dgemm(1.0, self.A12.T, by_block(H, self.A12).T, trans_b=1))
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         # A12 T22 as the transpose of a product in Fortran order; T22 is symmetric.
         seen = linalg.blas.dgemm(1.0, T22.T, self.A12.T).T
         return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         blocks = self._left @ self.quadratic_blocks(T22) @ self._left.transpose(0, 2, 1)
         return np.asarray(blocks.sum(axis=0))
 
     def own_blocks(self, seen: FloatArray) -> FloatArray:
+        """See `First`."""
         return np.asarray(seen.reshape(self._blocks.shape) @ self._blocks.transpose(0, 2, 1))
 
     def on_pattern(self, T22: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """See `First`."""
         seen = self.times(T22)
         return -by_block(H, seen), self.own_blocks(seen)
 
@@ -112,6 +118,7 @@ class SparseScalar(First):
         return WeightedGram(self.A12)  # multiplied out where it is asked for: never under changing weights
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        """See `First`."""
         self._left = left
         removed = self._gram(H[:, 0, 0])
         if A22.ndim == 2:
@@ -121,12 +128,15 @@ class SparseScalar(First):
         return np.asarray(removed)
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         return row_quadratics(self.A12, self.A12, T22)[:, None, None]
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         return np.array([[self._gram.inner(self._left[:, 0, 0] ** 2, T22)]])
 
     def own_blocks(self, seen: FloatArray) -> FloatArray:
+        """See `First`."""
         return row_products(self.A12, seen, 1)
 
 
@@ -139,10 +149,12 @@ class SparseVector(First):
         return diagonal.tocsr() @ self.A12
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        """See `First`."""
         self._left = left
         return np.asarray(A22 - (self.A12.T @ self._by_block(H)).toarray())
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         K = self._K
         blocks = np.empty((self.A12.shape[0] // K, K, K))
         for a in range(K):
@@ -151,6 +163,7 @@ class SparseVector(First):
         return blocks
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         K, rows = self._K, self._by_block(self._left)
         total = np.empty((K, K))
         for a in range(K):
@@ -160,6 +173,7 @@ class SparseVector(First):
         return total
 
     def own_blocks(self, seen: FloatArray) -> FloatArray:
+        """See `First`."""
         return row_products(self.A12, seen, self._K)
 
 
@@ -185,6 +199,7 @@ class _Pairs:
     shape: tuple[int, int]
 
     def matrix(self, values: FloatArray) -> SparseArray:
+        """See `First`."""
         data = values.take(self.partner, mode="clip")
         return sparse.csr_array((data, self.place, self.indptr), shape=self.shape)
 
@@ -235,18 +250,22 @@ def _pairs(column: IntArray, q: int, first: IntArray, counts: IntArray) -> _Pair
 class Reweighed(First):
     """A12 sparse, of any K, with values that change while the pattern stays."""
 
+    A12: SparseArray
     wants_full = False
 
     def __init__(self, A12: SparseArray, K: int, pattern: _Pattern | None = None) -> None:
-        super().__init__(A12 if A12.has_sorted_indices else A12.sorted_indices(), K)
-        self._pattern = _pattern_of(self.A12, K) if pattern is None else pattern
+        A12 = sparse.csr_array(A12)
+        A12.sort_indices()
+        super().__init__(A12, K)
+        self._pattern = _pattern_of(A12, K) if pattern is None else pattern
 
     def __reduce__(self) -> tuple[type, tuple[SparseArray, int]]:
         """The pattern says nothing that A12 does not."""
         return type(self), (self.A12, self._K)
 
     def with_values(self, A12: FloatArray | SparseArray) -> Reweighed:
-        return Reweighed(A12, self._K, self._pattern)
+        """See `First`."""
+        return Reweighed(sparse.csr_array(A12), self._K, self._pattern)
 
     def _times(self, blocks: FloatArray, values: FloatArray) -> FloatArray:
         """A block-diagonal matrix times one on the pattern."""
@@ -256,6 +275,8 @@ class Reweighed(First):
         return total
 
     def absorb(self, A22: FloatArray, H: FloatArray, left: FloatArray) -> FloatArray:
+        """See `First`."""
+        self._left = left
         G = self._gram(self._times(H, self.A12.data))
         np.negative(G, out=G)
         if A22.ndim == 2:
@@ -278,6 +299,7 @@ class Reweighed(First):
         return None if pairs is None else pairs.matrix(self.A12.data)
 
     def on_pattern(self, T22: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """See `First`."""
         seen = self._seen(T22)
         row, K = self._pattern.row, self._K
         own = np.empty((self.A12.shape[0], K))
@@ -303,14 +325,19 @@ class Reweighed(First):
         return seen
 
     def quadratic_blocks(self, T22: FloatArray) -> FloatArray:
+        """See `First`."""
         return self.on_pattern(T22, np.zeros((self.A12.shape[0] // self._K, self._K, self._K)))[1]
 
     def quadratic_sum(self, T22: FloatArray) -> FloatArray:
-        raise AssertionError("entries of T are asked for first: `quadratic_blocks` are there")
+        """See `First`."""
+        left = self._left
+        return np.asarray((left @ self.quadratic_blocks(T22) @ left.transpose(0, 2, 1)).sum(axis=0))
 
     def own_blocks(self, seen: FloatArray) -> FloatArray:
+        """See `First`."""
         return row_products(self.A12, seen, self._K)
 
 
 def dense(A: FloatArray | SparseArray) -> FloatArray:
+    """A in full."""
     return A if isinstance(A, np.ndarray) else np.asarray(A.toarray())

@@ -301,12 +301,6 @@ class CholmodFactorization:
             self._read = self._plan.entries(place[M.indices], place[columns])
         return self._read[at]
 
-    def _selected(self) -> FloatArray:
-        """The selected inverse, on its plan's storage."""
-        if self._Z is None:
-            self._Z = self._plan(self._factor())
-        return self._Z
-
     def _fill(self, Lambda: Sequence[FloatArray]) -> None:
         """Write ``Lambda' A Lambda + I`` into M."""
         for (f, g), (blocks, at) in self._pairs.items():
@@ -324,14 +318,20 @@ class CholmodFactorization:
         self._fill(Lambda)
         self._analysis.refactor(self._M)
         self._L: SparseArray | None = None
-        self._inverse: list[FloatArray] | None = None
         self._Z: FloatArray | None = None
+        self._inverse: list[FloatArray] | None = None
 
     def _factor(self) -> SparseArray:
         if self._L is None:
             self._L = self._analysis.L()
             self._L.sort_indices()
         return self._L
+
+    def _selected(self) -> FloatArray:
+        """The selected inverse, on its plan's storage."""
+        if self._Z is None:
+            self._Z = self._plan(self._factor())
+        return self._Z
 
     def logdet(self) -> float:
         """log |M|."""

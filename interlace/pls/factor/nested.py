@@ -84,8 +84,12 @@ class NestedFactorization:
 
     def _to_parent(self, f: int, values: FloatArray) -> FloatArray:
         """Sum values over the levels of factor f into their parents."""
-        flat = self._sum_up[f] @ values.reshape(len(values), -1)
-        return np.asarray(flat).reshape(-1, *values.shape[1:])
+        flat = values.reshape(len(values), -1)
+        if flat.shape[1] > 1:
+            return np.asarray(self._sum_up[f] @ flat).reshape(-1, *values.shape[1:])
+        n_parents = self.layout.n_levels[f + 1]  # without the overhead of a sparse product
+        total = np.bincount(self._parents[f], weights=flat[:, 0], minlength=n_parents)
+        return np.asarray(total, dtype=float).reshape(-1, *values.shape[1:])
 
     def logdet(self) -> float:
         """log |M|."""
@@ -179,7 +183,7 @@ class NestedFactorization:
             if AR.shape[2]:
                 above = self._joint_blocks()[f + 1][self._parents[f]]
                 seen = left @ AR
-                total = total - np.einsum("lab,lbc,ldc->ad", seen, above, seen, optimize=True)
+                total = total - (seen @ above @ seen.transpose(0, 2, 1)).sum(axis=0)
             sums.append(total)
         return sums
 

@@ -91,12 +91,13 @@ def places_of(
     """
     first, rest = layout.slices[0], slice(layout.starts[1], layout.q)
     count, q2 = int(numbers.max()), layout.rest
-    between, indices, indptr = numbers[first, rest][:, order], None, None
+    block, indices, indptr = numbers[first, rest][:, order], None, None
     if dense:
-        between = _full(between)
+        between = _full(block)
     else:
-        between.sort_indices()
-        between, indices, indptr = between.data, between.indices, between.indptr
+        pattern = sparse.csr_array(block)
+        pattern.sort_indices()
+        between, indices, indptr = pattern.data, pattern.indices, pattern.indptr
     square = _full(numbers[rest, rest])[order[:, None], order]
     if diagonal:
         square = np.diag(np.diagonal(square))
