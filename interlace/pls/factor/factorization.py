@@ -51,7 +51,6 @@ class Factorization(Protocol):
     def with_products(self, cp: CrossProducts) -> Self:
         """The same factorization for cross-products of other rows, whose pattern lies within this one's."""
 
-
     def apart(self, cp: CrossProducts) -> Self:
         """A second one for the same cross-products, of which neither sees the other move: for a thread."""
 
