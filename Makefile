@@ -46,8 +46,9 @@ docs: .venv/ready-docs ## build the documentation; a warning is an error
 	@$(ONE_THREAD) $(PY) -m sphinx -W --keep-going -q -E -j auto -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: .venv/ready ## time eight cases on every engine present, one thread each: benchmarks/results/table.md
+bench: .venv/ready ## time linear and generalised models on every engine present, one thread: benchmarks/results/*.md
 	@$(ONE_THREAD) $(PY) benchmarks/run.py
+	@$(ONE_THREAD) $(PY) benchmarks/run.py --generalised
 	@$(ONE_THREAD) $(PY) benchmarks/floor.py
 
 bench-growth: .venv/ready ## time and memory against rows and levels, as plots in benchmarks/results

@@ -41,6 +41,8 @@ class Case:
         Left side and grouping column of each bar, ``("1 + x", "g")``.
     make : callable
         Draws the table; grouping columns are categorical, all others numeric.
+    family : str
+        "gaussian" stands for a linear model by REML; "binomial" and "poisson" have their canonical links.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Case:
     fixed: str
     random: tuple[tuple[str, str], ...]
     make: Callable[[], pd.DataFrame] = field(repr=False)
+    family: str = "gaussian"
 
     @property
     def formula(self) -> str:
@@ -67,10 +70,16 @@ class Case:
         return int(record["rows"])
 
     def model(self) -> dict[str, Any]:
-        return {"name": self.name, "formula": self.formula, "fixed": self.fixed, "random": self.random}
+        return {
+            "name": self.name,
+            "formula": self.formula,
+            "fixed": self.fixed,
+            "random": self.random,
+            "family": self.family,
+        }
 
 
-def _labels(codes: np.ndarray, n_levels: int) -> pd.Categorical:
+def labels(codes: np.ndarray, n_levels: int) -> pd.Categorical:
     """Make a grouping column with the labels 1 … n_levels (text, as in R)."""
     return pd.Categorical.from_codes(codes, categories=[str(level + 1) for level in range(n_levels)])
 
@@ -89,16 +98,14 @@ def maximal(subjects: int = 56, items: int = 32, *, seed: int = 20) -> pd.DataFr
     condition = (s + i) % 8
     a, b, c = ((condition >> bit) % 2 - 0.5 for bit in range(3))
     x = np.column_stack([np.ones(s.size), a, b, c])
-    by_subject = _correlated(rng, subjects, np.array([100.0, 35.0, 30.0, 40.0]))
-    by_item = _correlated(rng, items, np.array([50.0, 20.0, 15.0, 25.0]))
+    by_subject = correlated(rng, subjects, np.array([100.0, 35.0, 30.0, 40.0]))
+    by_item = correlated(rng, items, np.array([50.0, 20.0, 15.0, 25.0]))
     fixed = x @ np.array([600.0, 40.0, -25.0, 15.0])
     y = fixed + ((by_subject[s] + by_item[i]) * x).sum(axis=1) + rng.normal(0.0, 170.0, s.size)
-    return pd.DataFrame({"y": y, "a": a, "b": b, "c": c, "s": _labels(s, subjects), "i": _labels(i, items)})
+    return pd.DataFrame({"y": y, "a": a, "b": b, "c": c, "s": labels(s, subjects), "i": labels(i, items)})
 
 
-def _correlated(
-    rng: np.random.Generator, levels: int, sd: np.ndarray, correlation: float = 0.3
-) -> np.ndarray:
+def correlated(rng: np.random.Generator, levels: int, sd: np.ndarray, correlation: float = 0.3) -> np.ndarray:
     shape = np.full((sd.size, sd.size), correlation) + (1.0 - correlation) * np.eye(sd.size)
     return rng.normal(size=(levels, sd.size)) @ np.linalg.cholesky(shape * np.outer(sd, sd)).T
 
@@ -108,9 +115,9 @@ def slopes(groups: int = 10_000, per_group: int = 10, *, seed: int = 21) -> pd.D
     rng = np.random.default_rng(seed)
     g = np.repeat(np.arange(groups), per_group)
     x = rng.uniform(0.0, 4.0, g.size)
-    b = _correlated(rng, groups, np.array([1.0, 0.4]))
+    b = correlated(rng, groups, np.array([1.0, 0.4]))
     y = 2.0 + 0.5 * x + b[g, 0] + b[g, 1] * x + rng.normal(0.0, 1.0, g.size)
-    return pd.DataFrame({"y": y, "x": x, "g": _labels(g, groups)})
+    return pd.DataFrame({"y": y, "x": x, "g": labels(g, groups)})
 
 
 def nested(
@@ -124,7 +131,7 @@ def nested(
     by_school, by_class = rng.normal(0.0, 0.5, schools), rng.normal(0.0, 0.7, classes)
     y = 10.0 + 0.3 * x + by_school[school_of[c]] + by_class[c] + rng.normal(0.0, 1.0, pupils)
     return pd.DataFrame(
-        {"y": y, "x": x, "school": _labels(school_of[c], schools), "class": _labels(c, classes)}
+        {"y": y, "x": x, "school": labels(school_of[c], schools), "class": labels(c, classes)}
     ).rename(columns={"class": "room"})  # `class` is a keyword of Python: no formula could name it
 
 
@@ -138,7 +145,7 @@ def crossed(
     x = rng.normal(size=rows)
     by_user, by_item = rng.normal(0.0, 0.5, users), rng.normal(0.0, 0.4, items)
     y = 3.5 + 0.2 * x + by_user[u] + by_item[i] + rng.normal(0.0, 1.0, rows)
-    return pd.DataFrame({"y": y, "x": x, "user": _labels(u, users), "item": _labels(i, items)})
+    return pd.DataFrame({"y": y, "x": x, "user": labels(u, users), "item": labels(i, items)})
 
 
 def _skewed(rng: np.random.Generator, rows: int, weight: np.ndarray) -> np.ndarray:

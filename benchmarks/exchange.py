@@ -21,6 +21,7 @@ def write_table(folder: Path, frame: pd.DataFrame, model: dict[str, Any]) -> Non
     kinds = [f"{name}\t{_write_column(folder, str(name), frame[name])}" for name in frame.columns]
     (folder / "columns.tsv").write_text("\n".join(kinds) + "\n")
     (folder / "formula.txt").write_text(model["formula"] + "\n")
+    (folder / "family.txt").write_text(model["family"] + "\n")
     record = json.dumps({**model, "rows": len(frame)})
     (folder / "model.json").write_text(record)  # last: its presence says that the table is whole
 

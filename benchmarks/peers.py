@@ -136,12 +136,27 @@ def _entry(record: Any, key: str) -> int | None:
     return None if found is None else int(found)
 
 
+class Glmm:
+    """Reads frames with categories; Satterthwaite's degrees of freedom, which others leave, are left."""
+
+    def __init__(self) -> None:
+        self.engine = importlib.import_module("glmm")
+
+    def prepare(self, frame: pd.DataFrame, fixed: str, bars: Bars) -> Callable[[], Any]:
+        text = formula(fixed, bars)
+        return lambda: self.engine.fit(frame, text, reml=True, satterthwaite=False)
+
+    def outcome(self, fitted: Any) -> Outcome:
+        return -2.0 * float(fitted.loglik), int(fitted.n_eval)
+
+
 ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "interlace": Interlace,
     "mixedlm": MixedLM,
     "lme-python": LmePython,
     "interlace-lme": InterlaceLme,
     "mixedlm-rs": MixedlmRs,
+    "glmm": Glmm,
     "statsmodels": Statsmodels,
 }
 
@@ -186,19 +201,36 @@ def peers_folder() -> Path:
     return Path(os.environ.get("INTERLACE_PEERS", HERE / "peers"))
 
 
-def installed_engines() -> list[Engine]:
+def installed_engines(*, generalised: bool = False) -> list[Engine]:
     """Ours first, then every peer found on this machine."""
-    shared, own = peers_folder() / "shared/bin/python", peers_folder() / "interlace-lme/bin/python"
-    sought = [
-        _python_engine("interlace", Path(sys.executable), _anything),
-        _lme4(),
-        _python_engine("mixedlm", shared, _anything),
-        _python_engine("lme-python", shared, _anything),
-        _python_engine("interlace-lme", own, _anything),
-        _python_engine("mixedlm-rs", shared, _one_factor),
-        _python_engine("statsmodels", Path(sys.executable), _one_factor_or_small),
-    ]
+    own, shared, glmm = Path(sys.executable), _python("shared"), _python("glmm")
+    sought = [_python_engine("interlace", own, _anything), _r_engine("lme4")]
+    if generalised:
+        sought += [
+            _r_engine("glmmTMB"),
+            _python_engine("glmm", glmm, _anything),
+            _python_engine("mixedlm", shared, _anything),
+            _python_engine("gpboost", _python("gpboost"), _intercepts),
+        ]
+    else:
+        sought += [
+            _python_engine("glmm", glmm, _anything),
+            _python_engine("mixedlm", shared, _anything),
+            _python_engine("lme-python", shared, _anything),
+            _python_engine("interlace-lme", _python("interlace-lme"), _anything),
+            _python_engine("mixedlm-rs", shared, _one_factor),
+            _python_engine("statsmodels", own, _one_factor_or_small),
+        ]
     return [engine for engine in sought if engine is not None]
+
+
+def _python(environment: str) -> Path:
+    return peers_folder() / environment / "bin/python"
+
+
+def _intercepts(bars: Bars, _rows: int) -> bool:
+    """Random slopes are independent of intercepts there: another model."""
+    return all(lhs == "1" for lhs, _ in bars)
 
 
 def _python_engine(name: str, python: Path, takes: Callable[[Bars, int], bool]) -> Engine | None:
@@ -211,12 +243,12 @@ def _python_engine(name: str, python: Path, takes: Callable[[Bars, int], bool]) 
     return Engine(name, version, command, takes) if version else None
 
 
-def _lme4() -> Engine | None:
+def _r_engine(package: str) -> Engine | None:
     if shutil.which("Rscript") is None:
         return None
-    version = _answer(["Rscript", "-e", 'cat(packageDescription("lme4")$Version)'])
-    command = ("Rscript", str(HERE / "worker.R"))
-    return Engine("lme4", version, command, _anything) if version else None
+    version = _answer(["Rscript", "-e", f'cat(packageDescription("{package}")$Version)'])
+    command = ("Rscript", str(HERE / "worker.R"), package)
+    return Engine(package, version, command, _anything) if version else None
 
 
 def _answer(command: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Fit every case with every engine present, in turn, in one run, with the same number of threads.
 
     python benchmarks/run.py                            all cases, all engines found
+    python benchmarks/run.py --generalised              the generalised models, results/generalised.md
     python benchmarks/run.py --ours                     interlace alone
     python benchmarks/run.py --cases sleepstudy nested --engines interlace lme4 --rounds 1
 
@@ -23,6 +24,7 @@ from typing import Any
 
 from cases import Case, all_cases
 from children import Limits, run_worker
+from generalised_cases import generalised_cases
 from peers import Engine, installed_engines
 from report import markdown
 
@@ -129,7 +131,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds per fit")
-    parser.add_argument("--name", default="table", help="results are written to results/NAME.json and .md")
+    parser.add_argument(
+        "--generalised", action="store_true", help="the generalised cases in place of the linear"
+    )
+    parser.add_argument("--name", help="results are written to results/NAME.json and .md")
     return parser.parse_args()
 
 
@@ -146,16 +151,19 @@ def chosen(things: Iterable[Any], names: list[str] | None) -> list[Any]:
 def main() -> None:
     arguments = _arguments()
     limits = Limits(seconds=arguments.timeout, threads=arguments.threads)
-    engines = chosen(installed_engines(), ["interlace"] if arguments.ours else arguments.engines)
+    cases = generalised_cases() if arguments.generalised else all_cases()
+    name = arguments.name or ("generalised" if arguments.generalised else "table")
+    installed = installed_engines(generalised=arguments.generalised)
+    engines = chosen(installed, ["interlace"] if arguments.ours else arguments.engines)
     results: dict[str, Any] = {
         "machine": machine(limits),
         "engines": {engine.name: engine.version for engine in engines},
         "cases": [],
     }
-    for case in chosen(all_cases(), arguments.cases):
+    for case in chosen(cases, arguments.cases):
         results["cases"].append(run_case(case, engines, rounds=arguments.rounds, limits=limits, say=print))
-        write(results, arguments.name)
-    print(f"\n{markdown(results)}\nwritten to {RESULTS / arguments.name}.md and .json")
+        write(results, name)
+    print(f"\n{markdown(results)}\nwritten to {RESULTS / name}.md and .json")
 
 
 if __name__ == "__main__":

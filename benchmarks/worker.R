@@ -1,6 +1,9 @@
 # lme4's counterpart of worker.py: same protocol ("ready", then one line of JSON), same definition of the clock.
+# The first argument is the package, lme4 or glmmTMB; standard errors are part of what both compute.
 suppressPackageStartupMessages(library(lme4))
-folder <- commandArgs(trailingOnly = TRUE)[1]
+package <- commandArgs(trailingOnly = TRUE)[1]
+folder <- commandArgs(trailingOnly = TRUE)[2]
+family <- readLines(file.path(folder, "family.txt"))
 
 read_column <- function(name, kind, rows) {
   path <- file.path(folder, paste0(name, ".bin"))
@@ -38,10 +41,20 @@ clocked <- function(fit) {
   out
 }
 
-invisible(suppressMessages(lmer(Reaction ~ Days + (Days | Subject), sleepstudy)))
+fitter <- function(model, frame) {
+  if (family == "gaussian") return(lmer(model, frame))
+  if (package == "lme4") return(glmer(model, frame, family))
+  glmmTMB::glmmTMB(model, frame, family)
+}
+criterion <- function(fitted) if (family == "gaussian") REMLcrit(fitted) else -2 * as.numeric(logLik(fitted))
+evaluations <- function(fitted) as.integer(if (package == "lme4") fitted@optinfo$feval else sum(fitted$fit$evaluations))
+
+warm <- sleepstudy
+if (family != "gaussian") warm$Reaction <- as.numeric(warm$Reaction > 300)
+invisible(suppressWarnings(suppressMessages(fitter(if (family == "gaussian") Reaction ~ Days + (Days | Subject) else Reaction ~ Days + (1 | Subject), warm))))
 frame <- read_table()
 model <- as.formula(readLines(file.path(folder, "formula.txt")))
-fit <- function() lmer(model, frame)
+fit <- function() fitter(model, frame)
 
 invisible(gc(full = TRUE))
 try(writeLines("5", "/proc/self/clear_refs"), silent = TRUE)
@@ -64,4 +77,4 @@ if (!length(wall)) {
 cat(sprintf(
   paste0('{"seconds": %.9g, "cpu_seconds": %.9g, "first_seconds": %.9g, "n_timed": %d, "peak_mb": %.6g, ',
          '"peak_above_mb": %.6g, "criterion": %.17g, "evaluations": %d}\n'),
-  median(wall), mean(cpu), first$wall, length(wall), peak, peak - before, REMLcrit(first$fitted), as.integer(first$fitted@optinfo$feval)))
+  median(wall), mean(cpu), first$wall, length(wall), peak, peak - before, criterion(first$fitted), evaluations(first$fitted)))

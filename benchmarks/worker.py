@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from exchange import read_table
+from generalised_peers import GENERALISED
 from peers import ADAPTERS
 
 REPEAT_BELOW = 1.0  # seconds; a fit that takes longer is timed once per process
@@ -48,14 +49,16 @@ def reset_peak() -> None:
         return
 
 
-def warm_up(prepare: Callable[..., Callable[[], Any]]) -> None:
+def warm_up(prepare: Callable[..., Callable[[], Any]], *family: str) -> None:
     """Fit 18 × 10 simulated rows: imports on first use, caches and thread pools are then behind us."""
     rng = np.random.default_rng(1)
     g = np.repeat(np.arange(18), 10)
     x = np.tile(np.arange(10.0), 18)
     y = 250.0 + 10.0 * x + rng.normal(0, 25, 18)[g] + rng.normal(0, 6, 18)[g] * x + rng.normal(0, 25, g.size)
+    if family:
+        y = (y > 300.0).astype(float)
     frame = pd.DataFrame({"y": y, "x": x, "g": pd.Categorical.from_codes(g, [str(k) for k in range(18)])})
-    prepare(frame, "y ~ x", [("1 + x", "g")])()
+    prepare(frame, "y ~ x", [("1" if family else "1 + x", "g")], *family)()
 
 
 def timed(fit: Callable[[], Any]) -> tuple[Any, float, float]:
@@ -76,10 +79,11 @@ def repeats(fit: Callable[[], Any], first: tuple[float, float]) -> list[tuple[fl
 
 
 def measure(engine: str, folder: Path) -> dict[str, Any]:
-    adapter = ADAPTERS[engine]()
-    warm_up(adapter.prepare)
     frame, model = read_table(folder)
-    fit = adapter.prepare(frame, model["fixed"], [tuple(bar) for bar in model["random"]])
+    family = () if model["family"] == "gaussian" else (model["family"],)
+    adapter = (GENERALISED if family else ADAPTERS)[engine]()
+    warm_up(adapter.prepare, *family)
+    fit = adapter.prepare(frame, model["fixed"], [tuple(bar) for bar in model["random"]], *family)
     reset_peak()
     before = memory_mb("VmRSS")
     print("ready", flush=True)

@@ -138,6 +138,10 @@ class Family(ABC):
         """Where the search for psi begins."""
         return np.zeros(len(self.psi_names))
 
+    def limit(self, psi: FloatArray) -> str:
+        """What psi says where it has gone to an end of its range; empty where it has not."""
+        return ""
+
     def recedes(self, y: FloatArray, m: FloatArray) -> tuple[BoolArray, BoolArray]:
         """Whether a row's likelihood rises for ever as eta falls, and as it grows."""
         never = np.zeros(len(y), dtype=bool)

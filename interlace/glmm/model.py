@@ -323,7 +323,9 @@ class CrossedGLMM(LaplaceModel):
             Nodes of adaptive Gauss-Hermite quadrature; more than 1 for a single scalar term only. All
             likelihoods are on one scale, whatever ``nagq``.
         fast : bool, default False
-            What glmer's ``nAGQ = 0`` is: not built yet, and refused.
+            What glmer's ``nAGQ = 0`` is: fixed effects minimise the penalised likelihood together with the
+            modes, and not the criterion itself; close for counts and many trials, less so for binary
+            responses. To compare with such fits: it is not quicker here.
         solver : {"auto", "cholmod", "blocked"}, default "auto"
             Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
         **unknown

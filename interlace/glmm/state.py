@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
+from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
 from interlace.errors import LaplaceWarning, callers_level
 from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
@@ -120,7 +120,22 @@ def warn(results: Any) -> None:
     warn_of_singularity(results)
     if results.separation is not None:
         warnings.warn(results.separation.sentence, PerfectSeparationWarning, stacklevel=callers_level())
+    elif results.record.fit.optimum.diverging is not None:
+        warnings.warn(_diverging(results), ConvergenceWarning, stacklevel=callers_level())
     elif not results.converged:
         warn_of_no_optimum(results)
     elif results.laplace_check is not None and results.laplace_check.poor:
         warnings.warn(results.laplace_check.sentence, LaplaceWarning, stacklevel=callers_level())
+
+
+def _diverging(results: Any) -> str:
+    """The term whose variance has no bound, in the user's words."""
+    design, (term, sd) = results.record.design, results.record.fit.optimum.diverging
+    labels = design.term_labels[term]
+    bar = f"({labels.lhs} | {design.factor_labels[labels.factor].name})"
+    return (
+        f"there is no optimum: a standard deviation of {bar} has reached {sd:.0f} on the scale of the linear "
+        "predictor, and the likelihood still rises. Most of its levels respond always alike, so that the "
+        "data set no bound to how they differ. Leave the term out, sum up over it, or collect more "
+        "responses per level; no estimate of this fit is to be trusted."
+    )

@@ -78,7 +78,7 @@ def _header(results: EstimatedGLMM, yname: str | None) -> dict[str, str]:
     return header_of(
         shared(results),
         yname,
-        method="ML (Laplace)" if results.nagq == 1 else f"ML ({results.nagq} nodes)",
+        method=_method(results),
         kind={"Family:": TITLES[results.family.name], "Link:": results.family.link},
         criteria={"AIC:": f"{results.aic:.4f}"},
     )
@@ -89,3 +89,9 @@ def _notes(results: EstimatedGLMM) -> list[str]:
         return common_notes(shared(results))
     columns = ", ".join(results.separation.columns)
     return common_notes(shared(results), f"Separation: no finite estimate and no test of {columns}.")
+
+
+def _method(results: EstimatedGLMM) -> str:
+    if results.nagq > 1:
+        return f"ML ({results.nagq} nodes)"
+    return "ML (Laplace, fast)" if results.record.fit.fast else "ML (Laplace)"

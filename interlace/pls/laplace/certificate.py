@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from interlace.arrays import FloatArray
 from interlace.pls.matrices.triangular import eigen
 from interlace.pls.search.certificate import Certificate, _flat
 
@@ -11,7 +12,7 @@ from .problem import Problem
 from .search import LaplaceOptimum, lowest_scores, without_gauge
 
 
-def certify_laplace(problem: Problem, optimum: LaplaceOptimum) -> Certificate:
+def certify_laplace(problem: Problem, optimum: LaplaceOptimum, *, fast: bool = False) -> Certificate:
     """Check first- and second-order conditions, on the boundary too.
 
     Parameters
@@ -20,6 +21,8 @@ def certify_laplace(problem: Problem, optimum: LaplaceOptimum) -> Certificate:
         What was minimised.
     optimum : LaplaceOptimum
         Where the search ended.
+    fast : bool
+        Whether fixed effects were profiled out: the criterion then has no curvature by them.
 
     Returns
     -------
@@ -27,20 +30,33 @@ def certify_laplace(problem: Problem, optimum: LaplaceOptimum) -> Certificate:
         Its gradient is by (theta, beta, psi).
     """
     lowest = tuple(value for value, _ in lowest_scores(problem.criterion, optimum.at, optimum.slopes))
-    curvatures = eigen(optimum.hessian)[0]
+    curvatures = eigen(_sought(problem, optimum.hessian) if fast else optimum.hessian)[0]
     inside = all(value > -1e-2 for value in lowest)
     certified = optimum.converged and inside and not optimum.separated
     return Certificate(
         certified=certified,
         gradient=_gradient(problem, optimum),
         expected_decrease=optimum.expected_decrease,
-        least_eigenvalue=float(curvatures[0]),
+        least_eigenvalue=float(curvatures.min(initial=np.inf)),
         boundary=lowest,
-        sentence=_sentence(optimum, lowest, certified=certified, flat=_flat(curvatures)),
+        sentence=_sentence(
+            optimum,
+            lowest,
+            certified=certified,
+            flat=_flat(curvatures),
+            limit=problem.criterion.family.limit(optimum.at.psi),
+        ),
     )
 
 
-def _gradient(problem: Problem, optimum: LaplaceOptimum) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _sought(problem: Problem, hessian: FloatArray) -> FloatArray:
+    """A Hessian without the fixed effects."""
+    m, p = problem.criterion.m, problem.criterion.p
+    own = np.r_[0:m, m + p : len(hessian)]
+    return np.asarray(hessian[own[:, None], own])
+
+
+def _gradient(problem: Problem, optimum: LaplaceOptimum) -> FloatArray:
     criterion, now = problem.criterion, optimum.slopes
     relcov, m = criterion.relcov, criterion.m
     Lambda = relcov.Lambda(without_gauge(criterion, optimum.at)[:m])
@@ -49,13 +65,17 @@ def _gradient(problem: Problem, optimum: LaplaceOptimum) -> np.ndarray[tuple[int
     return np.asarray(problem.from_raw.T @ np.concatenate([by_phi, now.gradient[m:]]))
 
 
-def _sentence(optimum: LaplaceOptimum, lowest: tuple[float, ...], *, certified: bool, flat: bool) -> str:
+def _sentence(
+    optimum: LaplaceOptimum, lowest: tuple[float, ...], *, certified: bool, flat: bool, limit: str
+) -> str:
     on_boundary = [value for value in lowest if np.isfinite(value)]
     size = float(np.linalg.norm(optimum.slopes.gradient))
     found = f"gradient {size:.1e}, at most {optimum.expected_decrease:.1e} of deviance still to gain"
     if on_boundary:
         found += f"; {len(on_boundary)} term(s) on the boundary, slope there {min(on_boundary):+.2g}"
-    if certified and flat:
+    if limit:
+        found += f"; {limit}"
+    elif certified and flat:
         found += "; flat in some direction, so that not every parameter is identified"
     if certified:
         return f"Certified optimum after {optimum.nit} iterations: {found}."

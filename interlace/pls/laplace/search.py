@@ -15,19 +15,19 @@ import numpy as np
 from interlace.arrays import FloatArray
 from interlace.errors import OptimizationError
 from interlace.pls.matrices.relcov import RelativeCovariance, axes, lower_factor
-from interlace.pls.matrices.triangular import eigen
 from interlace.pls.search.boundary import boundary_curvature, principal_axes
 from interlace.pls.search.newton import Quadratic, TrustRegion, quadratic
 from interlace.pls.search.secants import learned
 
 from .criterion import Evaluation, Guess, LaplaceCriterion
+from .measured import measured_hessian
 from .separation import separated
 from .slopes import Slopes
 
 # Deviance still to gain at which the search ends, and below which an end counts as an optimum: parameters are
 # then within 1e-5, or 3e-4, of their standard errors.
 TOLERANCE, GOOD = 1e-10, 1e-7
-# The same under separation, where there is no optimum to come near to.
+# The same under separation, and where psi goes to infinity: there is no optimum to come near to.
 SEPARATED = 1e-6
 # Error of the criterion: of rounding, relative, and of the modes.
 NOISE, NOISE_OF_MODES = 1e-12, 1e-10
@@ -35,13 +35,8 @@ NOISE, NOISE_OF_MODES = 1e-12, 1e-10
 NEARLY_SINGULAR, ROUNDING_COST = 1e-2, 1e-8
 # Predicted decrease below which differences of gradients improve the Hessian, above which they mislead.
 LOCAL, FAR = 1.0, 3.0
-# Slow local steps in a row after which the Hessian is measured, and the step to measure it with.
-PATIENCE, STRIDE = 4, 1e-5
-# The same for the final Hessian: what the step leaves out is some 1e-6 of it, and so is rounding, but for a
-# direction with less curvature than this (a standard error of 14 units of eta), which takes longer steps.
-SHARP_STRIDE, FLAT, LONG_STRIDE = 5e-7, 1e-2, 1e-4
-# Tolerance of the modes behind differences.
-SHARP = 1e-10
+# Slow local steps in a row after which the Hessian is measured.
+PATIENCE = 4
 # Deviance by which the quadratic model must say that a variance of zero is worse for it not to be tried.
 DEAR = 8.0
 # Standard deviation of a random effect, in units of eta, beyond which no maximum is to be expected.
@@ -105,6 +100,8 @@ class LaplaceOptimum:
         Every accepted step, the start first.
     message : str
         Why the search ended.
+    diverging : tuple of (int, float), or None
+        Number of the term whose variance has no bound, with the standard deviation that was reached.
     """
 
     at: Evaluation
@@ -118,6 +115,7 @@ class LaplaceOptimum:
     nfactor: int
     path: tuple[LaplaceIteration, ...]
     message: str
+    diverging: tuple[int, float] | None = None
 
 
 @dataclass
@@ -203,47 +201,6 @@ class _Search:
         self.secant = measured - self.now.hessian
 
 
-def measured_hessian(
-    criterion: LaplaceCriterion, at: Evaluation, now: Slopes, *, sharp: bool = False
-) -> FloatArray:
-    """Differences of the exact gradient, modes predicted.
-
-    One-sided ones: the step is so short that its square is lost, and the gradient so sharp that it shows.
-    The modes are then found where they are predicted, and each column costs one factorization.  Where the
-    criterion is nearly flat rounding would show too: there the steps are longer, and to both sides.
-
-    Parameters
-    ----------
-    criterion, at, now : LaplaceCriterion, Evaluation, Slopes
-        Where to differentiate.
-    sharp : bool
-        Whether digits count: shorter steps.
-
-    Returns
-    -------
-    ndarray of shape (m + p + k, m + p + k)
-    """
-    stride = SHARP_STRIDE if sharp else STRIDE
-    found = _differences(criterion, at, now, stride, now.gradient)
-    if sharp and eigen(found)[0][0] < FLAT:
-        behind = _differences(criterion, at, now, -LONG_STRIDE, now.gradient)
-        found = (_differences(criterion, at, now, LONG_STRIDE, now.gradient) + behind) / 2.0
-    return found
-
-
-def _differences(
-    criterion: LaplaceCriterion, at: Evaluation, now: Slopes, stride: float, gradient: FloatArray
-) -> FloatArray:
-    """One-sided differences of the gradient along each parameter, symmetric."""
-    rows = []
-    for step in stride * np.eye(len(gradient)):
-        guess = at.modes.b + now.b_dot @ step, at.modes.v + now.v_dot @ step
-        new = criterion.evaluate(at.x + step, at.gauge, guess, tolerance=SHARP)
-        rows.append((criterion.gradient(new) - gradient) / stride)
-    measured = np.array(rows)
-    return np.asarray((measured + measured.T) / 2.0)
-
-
 def minimize(
     criterion: LaplaceCriterion,
     start: FloatArray,
@@ -297,12 +254,13 @@ def minimize(
 
 def _optimum(search: _Search, *, converged: bool) -> LaplaceOptimum:
     expected = search.model().expected_decrease
-    done = converged or expected < GOOD + search.noise or (search.separated and expected < SEPARATED)
+    endless = search.separated or bool(search.criterion.family.limit(search.at.psi))
+    done = converged or expected < GOOD + search.noise or (endless and expected < SEPARATED)
     return LaplaceOptimum(
         at=search.at,
         slopes=search.now,
         hessian=search.now.hessian + search.secant,
-        converged=done and not _diverged(search),
+        converged=done and _diverging(search) is None,
         separated=search.separated,
         expected_decrease=expected,
         nit=len(search.path) - 1,
@@ -310,23 +268,31 @@ def _optimum(search: _Search, *, converged: bool) -> LaplaceOptimum:
         nfactor=search.criterion.weighted.count,
         path=tuple(search.path),
         message=_message(search, done=done),
+        diverging=_diverging(search),
     )
 
 
 def _message(search: _Search, *, done: bool) -> str:
-    if _diverged(search):
-        return f"a standard deviation passes {DIVERGED:g} on the scale of the linear predictor"
+    diverging = _diverging(search)
+    if diverging is not None:
+        return (
+            f"a standard deviation of random term {diverging[0] + 1} is {diverging[1]:.0f} on the scale of "
+            "the linear predictor, and rises for ever"
+        )
     if done:
         return "optimum certified"
     spent = len(search.path) > search.maxiter
     return f"no optimum within {search.maxiter} iterations" if spent else "no step leads further down"
 
 
-def _diverged(search: _Search) -> bool:
+def _diverging(search: _Search) -> tuple[int, float] | None:
+    """The term with the largest standard deviation of all, if there is no maximum to be expected."""
     if search.criterion.family.link == "identity":
-        return False
+        return None
     blocks = search.criterion.relcov.of_terms(search.at.Lambda)
-    return max(float(axes(block)[1][0]) for block in blocks) > DIVERGED
+    sds = [float(axes(block)[1][0]) for block in blocks]
+    largest = int(np.argmax(sds))
+    return (largest, sds[largest]) if sds[largest] > DIVERGED else None
 
 
 def _descend(search: _Search, hopeless: float = np.inf) -> bool:
@@ -345,7 +311,7 @@ def _descend(search: _Search, hopeless: float = np.inf) -> bool:
             return True
         if expected < LOCAL and search.at.objective - 4.0 * expected > hopeless:
             return False
-        if len(search.path) > search.maxiter or _diverged(search):
+        if len(search.path) > search.maxiter or _diverging(search) is not None:
             return False
         if slow == PATIENCE:
             search.measure()
@@ -358,8 +324,10 @@ def _enough(search: _Search, expected: float) -> bool:
     """Whether there is no optimum to come nearer to, and so no reason to go on."""
     if expected > SEPARATED:
         return False
+    if search.criterion.family.limit(search.at.psi):
+        return True
     if not search.separated:
-        search.separated = separated(search.criterion, search.now.hessian) is not None
+        search.separated = separated(search.criterion, search.now.by_beta) is not None
     return search.separated
 
 
@@ -438,4 +406,4 @@ def without_gauge(criterion: LaplaceCriterion, at: Evaluation) -> FloatArray:
     return np.concatenate([criterion.relcov.triangle(at.Lambda), at.gamma, at.psi])
 
 
-__all__ = ["LaplaceIteration", "LaplaceOptimum", "measured_hessian", "minimize", "without_gauge"]
+__all__ = ["LaplaceIteration", "LaplaceOptimum", "minimize", "without_gauge"]

@@ -46,20 +46,20 @@ class Separation:
     n_rows: int
 
 
-def separated(criterion: LaplaceCriterion, hessian: FloatArray) -> FloatArray | None:
+def separated(criterion: LaplaceCriterion, by_beta: FloatArray) -> FloatArray | None:
     """A direction of recession in the basis of X, shape (p,); None if none is found or suspected.
 
     Parameters
     ----------
     criterion : LaplaceCriterion
         The criterion.
-    hessian : ndarray of shape (m + p + k, m + p + k)
-        Its Hessian at the end of the search.
+    by_beta : ndarray of shape (p, p)
+        Its Hessian by the fixed effects at the end of the search.
     """
-    cells, m, p = criterion.cells, criterion.m, criterion.p
-    if p == 0:
+    cells = criterion.cells
+    if criterion.p == 0:
         return None
-    values, _ = eigen(hessian[m : m + p, m : m + p])
+    values, _ = eigen(by_beta)
     down, up = criterion.family.recedes(cells.y, cells.m)
     if values[0] > FLAT * max(float(values[-1]), FLAT * float(cells.m.sum())) or not (down | up).any():
         return None
@@ -96,17 +96,17 @@ def _pointing(towards: FloatArray, asked: BoolArray, middle: FloatArray) -> Floa
     return np.zeros(towards.shape[1]) if found.x is None else np.asarray(found.x)
 
 
-def proof(criterion: LaplaceCriterion, hessian: FloatArray, to_beta: FloatArray) -> Separation | None:
+def proof(criterion: LaplaceCriterion, by_beta: FloatArray, to_beta: FloatArray) -> Separation | None:
     """The direction of recession with its columns, or None.
 
     Parameters
     ----------
-    criterion, hessian
+    criterion, by_beta
         As in `separated`.
     to_beta : ndarray of shape (p, p)
         Coefficients on the columns of X from those on the basis.
     """
-    v = separated(criterion, hessian)
+    v = separated(criterion, by_beta)
     if v is None:
         return None
     moved = np.abs(criterion.cells.X @ v) > NOTHING

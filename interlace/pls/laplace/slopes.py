@@ -63,6 +63,8 @@ class Slopes:
         Score matrix of each factor, not in the gauge.
     b_dot, v_dot : ndarray of shape (q, m + p + k)
         Derivatives of the modes.
+    by_beta : ndarray of shape (p, p)
+        Hessian of the penalised likelihood by gamma, the modes following.
     """
 
     gradient: FloatArray
@@ -70,6 +72,7 @@ class Slopes:
     scores: list[FloatArray]
     b_dot: FloatArray
     v_dot: FloatArray
+    by_beta: FloatArray
 
     @property
     def pair(self) -> tuple[FloatArray, FloatArray]:
@@ -97,7 +100,9 @@ def slopes(weighted: Weighted, relcov: RelativeCovariance, family: Family, at: E
     moved = moves(weighted, relcov, at, exact.g, exact.psi_terms)
     hessian = _hessian(weighted.cells, at, exact.psi_terms, moved)
     hessian[: relcov.m, : relcov.m] += exact.curvature
-    return Slopes(exact.gradient, hessian, exact.scores, moved.b_dot, moved.v_dot)
+    beta = slice(relcov.m, relcov.m + weighted.cells.p)
+    by_beta = hessian[beta, beta].copy()
+    return Slopes(exact.gradient, hessian, exact.scores, moved.b_dot, moved.v_dot, by_beta)
 
 
 @dataclass(frozen=True, eq=False)

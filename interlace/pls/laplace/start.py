@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from interlace.arrays import FloatArray
@@ -37,7 +39,7 @@ def loose_start(criterion: LaplaceCriterion) -> tuple[FloatArray, Guess]:
     unit = float(np.exp(psi[0])) if family.link == "identity" else 1.0
     phi = np.where(criterion.relcov.diagonal, SMALL * unit, 0.0)
     gamma = _regression(criterion)
-    joint = _Joint(criterion, phi, gamma, psi)
+    joint = Joint(criterion, criterion.relcov.Lambda(phi), gamma, psi)
     for _ in range(ROUNDS):
         if joint.step() < LOOSE * unit:
             break
@@ -53,16 +55,36 @@ def _regression(criterion: LaplaceCriterion) -> FloatArray:
     return np.asarray(0.5 * found)
 
 
-class _Joint:
-    """Newton's method in (u, beta) at fixed covariance."""
+class Joint:
+    """Newton's method in (u, beta) at fixed covariance.
+
+    Parameters
+    ----------
+    criterion : LaplaceCriterion
+        The criterion.
+    Lambda : sequence of ndarray of shape (K, K)
+        Blocks of Lambda per factor.
+    gamma, psi : ndarray
+        Fixed effects to begin with, and the parameters of the family.
+    guess : tuple of ndarray of shape (q,), optional
+        Modes to begin with; zeros by default.
+    slack : float
+        Rise of the penalised likelihood, relative, that is taken for rounding.
+    """
 
     def __init__(
-        self, criterion: LaplaceCriterion, phi: FloatArray, gamma: FloatArray, psi: FloatArray
+        self,
+        criterion: LaplaceCriterion,
+        Lambda: Sequence[FloatArray],
+        gamma: FloatArray,
+        psi: FloatArray,
+        guess: Guess | None = None,
+        *,
+        slack: float = 0.0,
     ) -> None:
-        self.criterion, self.psi = criterion, psi
-        self.Lambda = criterion.relcov.Lambda(phi)
-        zero = np.zeros(criterion.relcov.layout.q)
-        self._place(gamma, zero, zero, criterion.cells.fixed(gamma))
+        self.criterion, self.psi, self.Lambda, self.slack = criterion, psi, Lambda, slack
+        b, v = (np.zeros(criterion.relcov.layout.q),) * 2 if guess is None else guess
+        self._place(gamma, b, v, criterion.cells.fixed(gamma) + criterion.cells.random(b))
 
     def _place(self, gamma: FloatArray, b: FloatArray, v: FloatArray, eta: FloatArray) -> None:
         cells = self.criterion.cells
@@ -70,32 +92,45 @@ class _Joint:
         value, self.s, self.w = self.criterion.family.terms(cells.y, cells.m, eta, self.psi)
         self.penalised = float(b @ v - 2.0 * value.sum())
 
-    def step(self) -> float:
-        """One step; how far eta moved, at most."""
-        d_gamma, db, dv = self._newton()
-        cells = self.criterion.cells
-        d_eta = cells.random(db) + cells.X @ d_gamma
+    def step(self, *, fresh: bool = True) -> float:
+        """One step; how far eta moved, at most.
+
+        Parameters
+        ----------
+        fresh : bool
+            Whether to factorise at the present weights; or a chord step with those of an earlier one.
+        """
+        if fresh:
+            self._factorise()
+        d_gamma, db, dv, d_eta = self._newton()
         before, gamma, b, v, eta = self.penalised, self.gamma, self.b, self.v, self.eta
         size = 1.0
         for _ in range(HALVINGS):
             self._place(gamma + size * d_gamma, b + size * db, v + size * dv, eta + size * d_eta)
-            if self.penalised < before:
+            if self.penalised < before + self.slack * abs(before):
                 return size * float(np.abs(d_eta).max(initial=0.0))
             size *= 0.5
         self._place(gamma, b, v, eta)
         return 0.0
 
-    def _newton(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _factorise(self) -> None:
+        cells, weighted, w = self.criterion.cells, self.criterion.weighted, self.w
+        if not weighted.factorise(w, self.Lambda):  # not concave here: their positive part still leads down
+            w = np.maximum(w, 0.0)
+            weighted.factorise(w, self.Lambda)
+        self._ZtWX = cells.ZtWX(w)
+        self._TX = weighted.factorization.conditional(self._ZtWX)
+        self._G = cells.X.T @ (cells.X * w[:, None]) - self._ZtWX.T @ self._TX
+
+    def _newton(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         cells, weighted = self.criterion.cells, self.criterion.weighted
-        w = np.maximum(self.w, 0.0)
-        weighted.factorise(w, self.Lambda)
-        lacking, ZtWX = cells.sums(self.s) - self.v, cells.ZtWX(w)
-        solved = weighted.factorization.conditional(np.column_stack([ZtWX, lacking]))
-        TX, Tr = solved[:, :-1], solved[:, -1]
-        G = cells.X.T @ (cells.X * w[:, None]) - ZtWX.T @ TX
-        d_gamma = _damped(G, cells.X.T @ self.s - ZtWX.T @ Tr)
-        db = Tr - TX @ d_gamma
-        return d_gamma, db, lacking - ZtWX @ d_gamma - weighted.times_A(cells.random(db))
+        lacking = cells.sums(self.s) - self.v
+        Tr = weighted.factorization.conditional(lacking[:, None])[:, 0]
+        d_gamma = _damped(self._G, cells.X.T @ self.s - self._ZtWX.T @ Tr)
+        db = Tr - self._TX @ d_gamma
+        Zdb = cells.random(db)
+        dv = lacking - self._ZtWX @ d_gamma - weighted.times_A(Zdb)
+        return d_gamma, db, dv, Zdb + cells.X @ d_gamma
 
 
 def _damped(G: FloatArray, right: FloatArray) -> FloatArray:

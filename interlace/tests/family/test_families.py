@@ -8,6 +8,7 @@ import statsmodels.api as sm
 from scipy import integrate, special, stats
 
 from interlace.family import Binomial, Gamma, Gaussian, NegativeBinomial, Ordinal, Poisson
+from interlace.family.negative_binomial import _rising as rising
 
 FAMILIES = {
     "logit": (Binomial("logit"), []),
@@ -251,3 +252,32 @@ def test_unknown_links_are_refused():
 def test_variance_of_categories_is_refused():
     with pytest.raises(ValueError, match="probabilities"):
         Ordinal("logit", 3).variance(np.zeros(1), np.zeros(2))
+
+
+@pytest.mark.parametrize("size", [0.5, 29.9, 30.1, 1e3, 1e6, 1e12])
+def test_rising_factorials_keep_their_digits(size):
+    y = np.array([0.0, 1.0, 2.0, 7.0, 300.0])
+    ratios = [np.arange(count) / size for count in y.astype(int)]
+    expected = (
+        [np.log1p(j).sum() for j in ratios],
+        [-(j / (1.0 + j)).sum() for j in ratios],
+        [(j / (1.0 + j) ** 2).sum() for j in ratios],
+    )
+    for found, sums in zip(rising(y, size), expected, strict=True):
+        # Rounding of gamma functions of some hundred.
+        np.testing.assert_allclose(found, sums, rtol=1e-11, atol=1e-11)
+
+
+def test_negative_binomial_of_infinite_size_is_poisson():
+    y, eta = np.arange(8.0), np.linspace(-1.0, 2.0, 8)
+    m, psi = np.ones(8), np.array([np.log(1e13)])
+    for found, expected in zip(
+        NegativeBinomial().terms(y, m, eta, psi),
+        (Poisson().loglik(y, m, eta, psi), *Poisson().terms(y, m, eta, psi)[1:]),
+        strict=True,
+    ):
+        # Of the order of mu^2 / size.
+        np.testing.assert_allclose(found, expected, rtol=1e-11)
+    assert "no overdispersion" in NegativeBinomial().limit(psi)
+    assert not NegativeBinomial().limit(np.array([3.0]))
+    assert not Poisson().limit(np.empty(0))
