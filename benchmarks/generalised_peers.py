@@ -88,7 +88,7 @@ class GPBoost:
         return model
 
     def outcome(self, fitted: Any) -> Outcome:
-        return 2.0 * float(fitted.get_current_neg_log_likelihood()), int(fitted.get_num_optim_iter())
+        return 2.0 * float(fitted.get_current_neg_log_likelihood()), None
 
 
 GENERALISED: dict[str, Callable[[], Adapter]] = {

@@ -46,7 +46,11 @@ fitter <- function(model, frame) {
   if (package == "lme4") return(glmer(model, frame, family))
   glmmTMB::glmmTMB(model, frame, family)
 }
-criterion <- function(fitted) if (family == "gaussian") REMLcrit(fitted) else -2 * as.numeric(logLik(fitted))
+# A fit that has no likelihood, as glmmTMB's singular ones, is written as JSON's NaN.
+criterion <- function(fitted) {
+  found <- if (family == "gaussian") REMLcrit(fitted) else -2 * as.numeric(logLik(fitted))
+  if (is.na(found)) "NaN" else sprintf("%.17g", found)
+}
 evaluations <- function(fitted) as.integer(if (package == "lme4") fitted@optinfo$feval else sum(fitted$fit$evaluations))
 
 warm <- sleepstudy
@@ -76,5 +80,5 @@ if (!length(wall)) {
 
 cat(sprintf(
   paste0('{"seconds": %.9g, "cpu_seconds": %.9g, "first_seconds": %.9g, "n_timed": %d, "peak_mb": %.6g, ',
-         '"peak_above_mb": %.6g, "criterion": %.17g, "evaluations": %d}\n'),
+         '"peak_above_mb": %.6g, "criterion": %s, "evaluations": %d}\n'),
   median(wall), mean(cpu), first$wall, length(wall), peak, peak - before, criterion(first$fitted), evaluations(first$fitted)))

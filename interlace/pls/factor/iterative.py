@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interlace.arrays import FloatArray, IntArray
+from interlace.arrays import FloatArray, IntArray, SparseArray
 from interlace.errors import InterlaceError, OptimizationError
 from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
@@ -229,9 +229,21 @@ class IterativeFactorization:
         """The same for cross-products of other rows."""
         return IterativeFactorization(cp, self.layout, probes=self.probes, seed=self.seed)
 
-    def reweigh(self, cp: CrossProducts) -> IterativeFactorization:
-        """The same for other weights of the same rows."""
-        return self.with_products(cp)
+    def follow(self, numbers: FloatArray | SparseArray) -> IterativeFactorization:
+        """Refused: under changing weights rows ask for entries of the inverse."""
+        del numbers
+        raise InterlaceError(
+            "the iterative solver has no factor, and generalised models ask for entries of the inverse at every "
+            'step. Fit with solver="auto", "cholmod" or "blocked".'
+        )
+
+    def reweigh(self, values: FloatArray) -> IterativeFactorization:
+        """Refused, as `follow` is."""
+        return self.follow(values)
+
+    def conditional_entries(self) -> FloatArray:
+        """Refused, as `follow` is."""
+        return self.follow(np.empty(0)).conditional_entries()
 
 
 def _signs(rest: int, probes: int, seed: int) -> FloatArray:

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from interlace.errors import OptimizationError
+from interlace.errors import InterlaceError, OptimizationError
 from interlace.family import Gamma, Poisson
 from interlace.pls import GroupingFactor, RandomTerm
 from interlace.tests.strategies import SOLVERS
@@ -153,3 +153,8 @@ def test_a_start_out_of_reach_is_an_error():
     one = small("poisson", "one scalar").changed(family=Poisson())
     with pytest.raises(OptimizationError, match="not finite at the starting values"):
         one.fit(start=np.array([1.0, 1e308, 0.0]))
+
+
+def test_generalised_models_need_a_factor():
+    with pytest.raises(InterlaceError, match="iterative solver has no factor, and generalised models"):
+        small("poisson").fit(solver="iterative")
