@@ -233,8 +233,8 @@ class IterativeFactorization:
         """Refused: under changing weights rows ask for entries of the inverse."""
         del numbers
         raise InterlaceError(
-            "the iterative solver has no factor, and generalised models ask for entries of the inverse at every "
-            'step. Fit with solver="auto", "cholmod" or "blocked".'
+            "the iterative solver has no factor, and generalised models ask for entries of the inverse at "
+            'every step. Fit with solver="auto", "cholmod" or "blocked".'
         )
 
     def reweigh(self, values: FloatArray) -> IterativeFactorization:
