@@ -119,7 +119,7 @@ class Joint:
             w = np.maximum(w, 0.0)
             weighted.factorise(w, self.Lambda)
         self._ZtWX = cells.ZtWX(w)
-        self._TX = weighted.factorization.conditional(self._ZtWX)
+        self._TX = weighted.factorization.conditional(self._ZtWX) if cells.p else self._ZtWX
         self._G = cells.X.T @ (cells.X * w[:, None]) - self._ZtWX.T @ self._TX
 
     def _newton(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

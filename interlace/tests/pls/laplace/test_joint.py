@@ -75,3 +75,10 @@ def test_separation_is_proved_without_an_end():
     found = model("b04").fit(fast=True)
     assert found.separation is not None
     assert not found.certificate.certified
+
+
+@pytest.mark.parametrize("shape", ["one scalar", "nested", "crossed vectors"])
+def test_without_fixed_effects_there_is_nothing_to_be_quick_about(shape):
+    one = small("ordinal logit", shape, n=90)
+    one = one.changed(X=np.empty((90, 0)))
+    assert one.fit(fast=True).objective == pytest.approx(one.fit().objective, abs=1e-8)
