@@ -9,6 +9,8 @@ from functools import cached_property
 from threading import local
 from typing import Any, Literal, Protocol, Self, TypeVar
 
+import numpy as np
+
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import ArgumentTypeError
@@ -17,6 +19,14 @@ from interlace.pls.polish import polished
 
 Computed = TypeVar("Computed")
 Ddf = Literal["satterthwaite", "kenward-roger", "normal"]
+
+
+def _protected(value: Any) -> Any:
+    """The same array, or tuple of them, not to be written to."""
+    for array in value if isinstance(value, tuple) else (value,):
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return value
 
 
 class Remembering:
@@ -43,7 +53,9 @@ class Remembering:
         object
             What ``compute`` returned.
         """
-        kept: Computed = self._kept[name] if name in self._kept else self._kept.setdefault(name, compute())
+        kept: Computed = (
+            self._kept[name] if name in self._kept else self._kept.setdefault(name, _protected(compute()))
+        )
         return kept
 
     @cached_property

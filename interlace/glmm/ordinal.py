@@ -261,12 +261,12 @@ class CrossedOrdinalResults(CrossedGLMMResults):
         return self.family_params
 
     @property
-    def fittedvalues(self) -> NoReturn:  # type: ignore[override]
+    def fittedvalues(self) -> NoReturn:
         """Refused: a category has no mean; use ``predict()``."""
         raise UndefinedError("ordered categories have no mean; predict() has the probabilities of the rows")
 
     @property
-    def resid(self) -> NoReturn:  # type: ignore[override]
+    def resid(self) -> NoReturn:
         """Refused: a category has no mean; use ``resid_quantile()``."""
         raise UndefinedError("ordered categories have no difference to a mean; use resid_quantile()")
 

@@ -13,6 +13,7 @@ from interlace.arrays import FloatArray
 from interlace.errors import UndefinedError
 from interlace.family import Family
 from interlace.inference import natural_parameters
+from interlace.modelling.copies import read_only
 from interlace.modelling.results import MixedResults
 from interlace.pls.laplace import LaplaceFit
 
@@ -87,6 +88,7 @@ class CrossedGLMMResults(MixedResults):
     def __init__(self, model: Any, laplace_fit: LaplaceFit) -> None:
         self.record = GeneralisedFit(model.design, laplace_fit)
         params = np.concatenate([laplace_fit.beta, natural_parameters(laplace_fit.Sigma), laplace_fit.psi])
+        params.flags.writeable = False
         super().__init__(model, params, scale=_scale(laplace_fit))
         self.term_covariances = laplace_fit.Sigma
         self.nobs = int(laplace_fit.n)
@@ -163,11 +165,11 @@ class CrossedGLMMResults(MixedResults):
         return self.record.covariance()
 
     cov_params = wald.cov_params
-    bse = cached_property(wald.bse)
-    bse_fe = cached_property(wald.bse_fe)
-    bse_re = cached_property(wald.bse_re)
-    tvalues = cached_property(wald.tvalues)
-    pvalues = cached_property(wald.pvalues)
+    bse = read_only(wald.bse)
+    bse_fe = read_only(wald.bse_fe)
+    bse_re = read_only(wald.bse_re)
+    tvalues = read_only(wald.tvalues)
+    pvalues = read_only(wald.pvalues)
     coef_table = wald.coef_table
     t_test, wald_test, f_test = wald.t_test, wald.wald_test, wald.f_test
     anova, drop1, ranova = comparisons.anova, comparisons.drop1, comparisons.ranova
@@ -199,10 +201,10 @@ class CrossedGLMMResults(MixedResults):
 
     # ---- Expected responses, residuals, checks --------------------------------------------------
 
-    fittedvalues = cached_property(predictions.fittedvalues)
-    resid = cached_property(predictions.resid)
-    resid_pearson = cached_property(predictions.resid_pearson)
-    resid_deviance = cached_property(predictions.resid_deviance)
+    fittedvalues = read_only(predictions.fittedvalues)
+    resid = read_only(predictions.resid)
+    resid_pearson = read_only(predictions.resid_pearson)
+    resid_deviance = read_only(predictions.resid_deviance)
     resid_quantile = predictions.resid_quantile
     predict, get_prediction = predictions.predict, predictions.get_prediction
     simulated_residuals = checks.simulated_residuals

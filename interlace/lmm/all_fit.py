@@ -13,7 +13,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from interlace.arrays import FloatArray
 from interlace.design import Design
-from interlace.errors import InterlaceError, SingularFitWarning
+from interlace.errors import ArgumentError, InterlaceError, SingularFitWarning
 from interlace.fitted import record_of
 from interlace.pls.factor import cholmod
 
@@ -81,6 +81,8 @@ def _row(results: Any, solver: str, theta: ArrayLike | None) -> dict[str, Any]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
             fit = model.fit(reml=results.reml, solver=solver, start_params=theta)
+        except ArgumentError:  # a start of another length
+            raise
         except InterlaceError:  # too large for this factorization
             return {"objective": np.nan, "iterations": 0, "converged": False}
     estimates = dict(zip(model.data.param_names, np.asarray(fit.params), strict=True))

@@ -18,6 +18,7 @@ from interlace.formula.variables import one_frame_deeper
 from interlace.inference import approximation_of, contrasts, effects, natural_parameters, wald
 from interlace.inference.robust import get_robustcov_results
 from interlace.inference.sampling_error import mc_error
+from interlace.modelling.copies import read_only, table
 from interlace.modelling.results import MixedResults
 from interlace.pls import PLSFit
 from interlace.pls.rows.other_responses import Responses
@@ -90,6 +91,7 @@ class CrossedLMMResults(MixedResults):
         self.record = Fitted(model.design, pls_fit)
         self.term_covariances = pls_fit.Sigma
         params = np.concatenate([pls_fit.beta, natural_parameters(self.term_covariances)])
+        params.flags.writeable = False
         super().__init__(model, params, scale=float(pls_fit.sigma2))
         self.full_output = full_output
         self.nobs = int(pls_fit.n)
@@ -166,13 +168,13 @@ class CrossedLMMResults(MixedResults):
         return wald.covariance_of(self)
 
     cov_params = wald.cov_params
-    bse = cached_property(wald.bse)
-    bse_fe = cached_property(wald.bse_fe)
-    bse_re = cached_property(wald.bse_re)
+    bse = read_only(wald.bse)
+    bse_fe = read_only(wald.bse_fe)
+    bse_re = read_only(wald.bse_re)
     mc_error = cached_property(mc_error)
-    tvalues = cached_property(wald.tvalues)
+    tvalues = read_only(wald.tvalues)
     use_t = property(wald.use_t)
-    pvalues = cached_property(wald.pvalues)
+    pvalues = read_only(wald.pvalues)
     t_test, f_test, wald_test = contrasts.t_test, contrasts.f_test, contrasts.wald_test
     coef_table, anova, emmeans = effects.coef_table, effects.anova, effects.emmeans
     drop1, ranova = effects.drop1, effects.ranova
@@ -217,7 +219,7 @@ class CrossedLMMResults(MixedResults):
 
     # ---- Random effects -------------------------------------------------------------------------
 
-    variance_components = cached_property(ranef.variance_components)
+    variance_components = table(ranef.variance_components)
 
     @property
     def cov_re(self) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -228,10 +230,10 @@ class CrossedLMMResults(MixedResults):
 
     # ---- Expected responses, residuals, diagnosis -----------------------------------------------
 
-    fittedvalues = cached_property(expected.fittedvalues)
-    fittedvalues_marginal = cached_property(expected.fittedvalues_marginal)
-    resid = cached_property(expected.resid)
-    resid_marginal = cached_property(expected.resid_marginal)
+    fittedvalues = read_only(expected.fittedvalues)
+    fittedvalues_marginal = read_only(expected.fittedvalues_marginal)
+    resid = read_only(expected.resid)
+    resid_marginal = read_only(expected.resid_marginal)
     predict = expected.predict
     get_prediction = get_prediction
     hlm_resid, get_influence, plot = hlm_resid, get_influence, plot

@@ -19,6 +19,8 @@ from interlace.pls.search.certificate import Certificate
 from interlace.prediction import ranef
 from interlace.report import single
 
+from .copies import table
+
 
 class MixedResults(LikelihoodModelResults):
     """A fitted mixed model: what does not depend on the family of its response.
@@ -121,13 +123,13 @@ class MixedResults(LikelihoodModelResults):
         """Rows left out because of missing values."""
         return int(self.record.design.n_dropped)
 
-    @cached_property
+    @table
     def ngroups(self) -> pd.Series:
         """Number of levels of every grouping factor."""
         schema = self.record.design.schema
         return pd.Series(schema.n_levels, schema.factor_names, dtype=int, name="groups")
 
-    @cached_property
+    @table
     def group_sizes(self) -> pd.DataFrame:
         """Smallest, largest and mean number of rows per group, one line per grouping factor."""
         rows = [(float(s.min()), float(s.max()), float(s.mean())) for s in self.record.design.counts]
@@ -238,13 +240,13 @@ class MixedResults(LikelihoodModelResults):
 
     # ---- Random effects -------------------------------------------------------------------------
 
-    random_effects = cached_property(ranef.random_effects)
-    random_effects_cov = cached_property(ranef.random_effects_cov)
-    random_effects_se = cached_property(ranef.random_effects_se)
+    random_effects = table(ranef.random_effects)
+    random_effects_cov = table(ranef.random_effects_cov)
+    random_effects_se = table(ranef.random_effects_se)
     random_effects_by_group = ranef.random_effects_by_group
     random_effects_of = ranef.random_effects_of
-    varcov = cached_property(ranef.varcov)
-    vcomp = cached_property(ranef.vcomp)
+    varcov = table(ranef.varcov)
+    vcomp = table(ranef.vcomp)
 
     # ---- Presentation and storage ---------------------------------------------------------------
 

@@ -182,56 +182,58 @@ MISTAKES = [
     (
         'fit("Reaction ~ Days", S, groups=[S["Subject"]])',
         "FormulaError",
-        "groups= holds a Series; wanted text, or a list of texts",
+        "groups= holds a Series; wanted text, or a list of texts. Columns whose names are no texts get "
+        "them by data.rename(columns=str)",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, REML=False)',
-        "TypeError",
+        "ArgumentTypeError",
         'interlace.fit does not know the keyword(s) REML; for REML= write method="REML" or "ML" '
         "in interlace.fit, reml=True or False in CrossedLMM.fit",
     ),
     (
         'CrossedLMM.from_formula("Reaction ~ Days + (1 | Subject)", S, family="binomial")',
-        "TypeError",
+        "ArgumentTypeError",
         "CrossedLMM.from_formula does not know the keyword(s) family; for family= write CrossedGLMM, or "
         "family= in interlace.fit; the response of CrossedLMM is normal",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, control={"optimizer": "bobyqa"})',
-        "TypeError",
+        "ArgumentTypeError",
         "interlace.fit does not know the keyword(s) control; for control= write solver=, "
         "maxiter= and start_params=; the search needs no other settings",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, method="lbfgs")',
-        "ValueError",
+        "ArgumentError",
         "method='lbfgs' is not offered; give 'REML' or 'ML'",
     ),
     (
         'CrossedLMM.from_formula("Reaction ~ Days + (1 | Subject)", S).fit(method="ML")',
-        "ValueError",
+        "ArgumentError",
         "method='ML' is not offered; give None or 'newton': that is for interlace.fit; here write reml=False",
     ),
     (
         'CrossedLMM.from_formula("Reaction ~ Days + (1 | Subject)", S).fit(method="lbfgs")',
-        "ValueError",
+        "ArgumentError",
         "method='lbfgs' is not offered; give None or 'newton': there is one search, so leave it "
         "out; its optimum is certified",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, solver="superlu")',
-        "ValueError",
-        "solver='superlu' is not offered; give 'auto' or 'cholmod' or 'blocked'",
+        "ArgumentError",
+        "solver='superlu' is not offered; give 'auto' or 'cholmod' or 'blocked' or 'iterative'",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, ddf="kr")',
-        "ValueError",
+        "ArgumentError",
         "ddf='kr' is not offered; give 'satterthwaite' or 'kenward-roger' or 'normal'",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", "sleepstudy.csv")',
         "DesignError",
-        "data is a str; wanted a table (pandas, polars, pyarrow) or a dict of columns",
+        'no file is at "sleepstudy.csv"; wanted a path or pattern of Parquet or CSV files, such as '
+        '"ratings/*.parquet", or a query that begins with SELECT',
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S.iloc[:0])',
@@ -379,12 +381,12 @@ MISTAKES = [
     ),
     (
         "R.summary(alpha=5)",
-        "ValueError",
+        "ArgumentError",
         "alpha=5; wanted a number between 0 and 1, the share outside the interval: alpha=0.05 for 95 %",
     ),
     (
         'R.conf_int(method="profiled")',
-        "ValueError",
+        "ArgumentError",
         'method=\'profiled\' is not offered; give "wald", "profile" or "bootstrap"',
     ),
     (
@@ -440,32 +442,32 @@ MISTAKES = [
     ),
     (
         'CrossedLMM.from_formula("Reaction ~ Days + (1 | Subject)", S).fit(method="REML")',
-        "ValueError",
+        "ArgumentError",
         "method='REML' is not offered; give None or 'newton': that is for interlace.fit; here "
         "write reml=True",
     ),
     (
         'fit("Reaction ~ Days + (1 | Subject)", S, reml=False)',
-        "TypeError",
+        "ArgumentTypeError",
         'interlace.fit does not know the keyword(s) reml; for reml= write method="REML" or "ML" '
         "in interlace.fit, reml=True or False in CrossedLMM.fit",
     ),
     (
         "R.model.fit(gtol=1e-8, do_cg=True)",
-        "TypeError",
+        "ArgumentTypeError",
         "fit does not know the keyword(s) do_cg, gtol; leave gtol= out: the search ends when the "
         "optimum is certified; leave do_cg= out: there is one search, and its optimum is "
         "certified",
     ),
     (
         "R.model.fit(free=np.eye(1))",
-        "TypeError",
+        "ArgumentTypeError",
         "fit does not know the keyword(s) free; for free= write bars: (1 | g) + (0 + x | g) has "
         "no covariance, and nor has (x || g)",
     ),
     (
         'R.model.fit(cov_type="HC1")',
-        "TypeError",
+        "ArgumentTypeError",
         "fit does not know the keyword(s) cov_type; for cov_type= write "
         "result.get_robustcov_results(...) after the fit",
     ),

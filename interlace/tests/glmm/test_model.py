@@ -198,7 +198,7 @@ def test_an_effect_per_row_of_counts_is_a_model():
         ({"ddf": "satterthwaite"}, TypeError, "Tests are z tests"),
         ({"solver": "lu"}, ValueError, "solver='lu' is not offered"),
         ({"banana": 1}, TypeError, "fit does not know the keyword.*banana"),
-        ({"start_params": [1.0]}, ValueError, "wanted 3 finite numbers"),
+        ({"start_params": [1.0]}, ValueError, "give 3 finite numbers"),
     ],
 )
 def test_refused_keywords_of_fit(options, error, complaint):

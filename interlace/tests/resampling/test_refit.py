@@ -122,8 +122,8 @@ def test_after_storage_and_without_rows(tmp_path):
     result = interlace.fit("Reaction ~ Days + (1 | Subject)", interlace.datasets.load_sleepstudy())
     y = result.simulate(rng=1)["sim_1"]
     expected = result.refit(y).objective
-    result.save(tmp_path / "fit.pickle")
-    loaded = type(result).load(tmp_path / "fit.pickle")
+    result.save(tmp_path / "fit", rows=True)
+    loaded = interlace.load(tmp_path / "fit")
     assert loaded.refit(y).objective == pytest.approx(expected, **OBJECTIVE)
     result.remove_data()
     with pytest.raises(ValueError, match="the rows of the data are gone"):
