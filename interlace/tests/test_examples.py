@@ -25,6 +25,7 @@ EXPECTED = {
     "influence_report.py": ["1.942", "Without sample F", "plot:"],
     # lme4's profile of the intercepts' standard deviation begins at 14.38
     "parallel_bootstrap.py": ["500 replicates of 6 statistics; 0 failed", "14.38"],
+    "power_curve.py": ["AssumedModel", "subjects, 24 items", "of the tests are significant"],
     "accuracy.py": ["put in: 0.50", "condition[T.hard]", "averaged over both"],
     "counts.py": ["put in: 1.65", "effect per visit", "times as much"],
     "ratings.py": ["put in", "0.45", "Satterthwaite", "predictions.parquet: 20000 rows"],
