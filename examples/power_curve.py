@@ -24,9 +24,8 @@ def main() -> None:
 
     enough = power.frame.query("power >= 0.8").sort_values(["subject", "item"])
     smallest = enough.iloc[0]
-    print(
-        f"\nThe smallest with a power of 0.8: {smallest['subject']:.0f} subjects, {smallest['item']:.0f} items"
-    )
+    subjects, items = int(smallest["subject"]), int(smallest["item"])
+    print(f"\nThe smallest with a power of 0.8: {subjects} subjects, {items} items")
     null = interlace.power(study, CONDITION, value=0, nsim=400, rng=1, progress=False).frame.iloc[0]
     low, high = null["conf_low"], null["conf_high"]
     print(f"Without an effect {null['power']:.3f} of the tests are significant ({low:.3f} to {high:.3f})")

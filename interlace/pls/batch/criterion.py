@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
+from interlace.pls.factor.nested import absorbed_pairs
 from interlace.pls.matrices.relcov import Layout, RelativeCovariance
 from interlace.pls.search.criterion import CANCELLATION_NOISE, LARGEST_NOISE, RELATIVE_NOISE
 
@@ -207,6 +208,9 @@ def absorbed(A: FloatArray, Lambda: FloatArray) -> tuple[FloatArray, FloatArray]
         M = 1.0 + square * A
         return square / M, np.log(M)[:, :, 0, 0]
     own = Lambda[:, None]
+    if K == 2:
+        H, determinants = absorbed_pairs(A, own)
+        return H, np.log(determinants)
     M = own.transpose(0, 1, 3, 2) @ A @ own
     M += np.eye(K)
     L = np.linalg.cholesky(M)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlace.pls.factor import nested
-from interlace.pls.factor.nested import NestedFactorization
+from interlace.pls.factor.nested import NestedFactorization, absorbed_pairs
 from interlace.pls.factor.solvers import nesting
 from interlace.pls.matrices import crossproducts
 from interlace.tests.pls.dense import (
@@ -111,3 +111,21 @@ def test_factors_that_are_not_nested_are_refused(monkeypatch):
     cp, layout = products(rng, crossed_factors(rng, 60, (6, 3)), (1, 1))
     with pytest.raises(AssertionError, match="not nested"):
         NestedFactorization(cp, layout, [np.zeros(6, dtype=np.intp)])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
+def test_pairs_written_out_are_the_inverse_by_definition(scale):
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(40, 2, 3))
+    A = root @ root.transpose(0, 2, 1)
+    A[0] = 0.0  # a level without rows
+    Lambda = scale * rng.normal(size=(2, 2))
+    H, determinants = absorbed_pairs(A, Lambda)
+    M = Lambda.T @ A @ Lambda + np.eye(2)
+    assert determinants == pytest.approx(np.linalg.det(M), rel=1e-6)
+    # At the largest scale M's condition number is 1e8 and more: half of the digits.
+    expected = Lambda @ np.linalg.inv(M) @ Lambda.T
+    assert pytest.approx(expected, rel=1e-5, abs=1e-7 * np.abs(expected[1:]).max()) == H
+    assert (H.transpose(0, 2, 1) == H).all()
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        absorbed_pairs(-A, 1e3 * np.eye(2))
