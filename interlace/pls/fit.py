@@ -319,7 +319,12 @@ def _fitted(
         explored = given(criterion, optimum)
     else:
         explored = explore(
-            criterion, optimum, "moments" if start is None else "given", starts=starts, maxiter=maxiter
+            criterion,
+            optimum,
+            "moments" if start is None else "given",
+            starts=starts,
+            maxiter=maxiter,
+            rows=rows,
         )
     return snapshot(criterion, explored.optimum, explored, rows)
 

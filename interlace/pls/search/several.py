@@ -24,6 +24,7 @@ from interlace.errors import OptimizationError
 from interlace.pls.factor.nested import diagonal_blocks
 
 from .criterion import Decomposition, ProfiledCriterion
+from .exact import Rows, criterion_error
 from .line import line, variance
 from .optimize import INTERPOLATING, Optimum, minimize
 from .starts import Start, other_starts
@@ -36,6 +37,8 @@ DIFFERENT = 1e-6
 # Levels (of equal weight) for each column of a factor, and rows for each random effect, from which one search
 # is enough; with many levels fewer rows will do.
 ENOUGH_LEVELS, ENOUGH_ROWS, MANY_LEVELS, FEW_ROWS = 6.0, 4.0, 50.0, 1.5
+# Error of the criterion from which a lower minimum is none.
+LARGE_ERROR = 1e-3
 # Correlation of columns without a covariance from which it is not.
 COLLINEAR = 0.5
 # Searches that must agree, by half and by less than half of that; searches and steps of each at most.
@@ -107,6 +110,7 @@ def explore(
     *,
     starts: int | None = None,
     maxiter: int = STEPS,
+    rows: Rows | None = None,
 ) -> Explored:
     """Look for minima other than the one that was found.
 
@@ -122,12 +126,14 @@ def explore(
         Searches in all. By default as many as it takes, and one where the data are many.
     maxiter : int
         Steps of each at most, but no more than `STEPS`.
+    rows : Rows, optional
+        Tell minima from rounding errors where cross-products lose digits.
 
     Returns
     -------
     Explored
     """
-    found = _Found(criterion, [first], [_minimum(criterion, first, name)], maxiter)
+    found = _Found(criterion, [first], [_minimum(criterion, first, name)], maxiter, rows)
     if starts is None and found.prove():
         return found.explored("proved")
     agree = starts or searches_wanted(criterion, first)
@@ -194,6 +200,7 @@ class _Found:
     optima: list[Optimum[Decomposition]]
     minima: list[Minimum]
     maxiter: int
+    rows: Rows | None = None
     searches: int = 1
     unbounded: bool = False
 
@@ -232,6 +239,9 @@ class _Found:
         """Put an optimum down unless it was met before; one that did not converge only if it is lower."""
         if not new.converged and new.at.objective > self.best.at.objective - DIFFERENT:
             return
+        lower = new.at.objective < self.best.at.objective
+        if lower and criterion_error(self.criterion, new, self.rows) > LARGE_ERROR:
+            return  # lower where the criterion is not known
         for i, (old, minimum) in enumerate(zip(self.optima, self.minima, strict=True)):
             noise = max(self.criterion.noise(new.at), self.criterion.noise(old.at), new.error, old.error)
             if abs(old.at.objective - new.at.objective) < DIFFERENT + noise:
