@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -66,9 +67,10 @@ def _as_frame(data: Any) -> pd.DataFrame:
         return data.to_pandas()
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame({name: data[name] for name in data.dtype.names})
-    raise DesignError(
-        f"data is a {type(data).__name__}; wanted a table (pandas, polars, pyarrow) or a dict of columns"
-    )
+    told = f"data is a {type(data).__name__}; wanted a table (pandas, polars, pyarrow) or a dict of columns"
+    if isinstance(data, str | Path):
+        told += ". Files are read by fit() and predict() of linear models; here read the table first"
+    raise DesignError(told)
 
 
 def with_readable_names(frame: pd.DataFrame) -> pd.DataFrame:

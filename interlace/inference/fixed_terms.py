@@ -13,6 +13,7 @@ from interlace.arrays import FloatArray
 from interlace.design import Design
 from interlace.errors import InferenceError
 from interlace.frames.columns import Columns, as_frame
+from interlace.streaming.record import StreamedDesign
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def rows_of_fit(design: Design, frame: Any) -> pd.DataFrame:
     InferenceError
         If the data are gone, or no longer what they were.
     """
+    if isinstance(design, StreamedDesign):
+        _ = design.rows  # refused, with the reason
     if design.formula is None or frame is None:
         missing = "the model was built from arrays" if design.formula is None else "the data were removed"
         raise InferenceError(

@@ -17,6 +17,7 @@ from interlace.design import Design, TermLabels
 from interlace.errors import InferenceError
 from interlace.pls import GroupingFactor, PLSFit, RandomTerm
 from interlace.pls.search.sampled import error_of_mean
+from interlace.streaming.record import StreamedDesign
 
 from .fixed_terms import coded_matrix, fixed_terms, rows_of_fit
 
@@ -85,12 +86,22 @@ def check_comparable(designs: Sequence[Design]) -> None:
 
 
 def _difference(first: Design, other: Design) -> str:
+    if isinstance(first, StreamedDesign) or isinstance(other, StreamedDesign):
+        return _difference_of_streamed(first, other)
     if len(first.y) != len(other.y):
         return f"the number of rows ({len(other.y)}, not {len(first.y)})"
     if not np.array_equal(first.y, other.y):
         return f"the response ({other.yname}, not {first.yname}), or in the rows used"
     w1, w2 = (np.ones(len(d.y)) if d.weights is None else d.weights for d in (first, other))
     return "" if np.array_equal(w1, w2) else "the weights"
+
+
+def _difference_of_streamed(first: Design, other: Design) -> str:
+    if not (isinstance(first, StreamedDesign) and isinstance(other, StreamedDesign)):
+        return "where its rows are: those of one were read in chunks, those of the other are in memory"
+    if first.n_rows != other.n_rows:
+        return f"the number of rows ({other.n_rows}, not {first.n_rows})"
+    return "" if first.identity == other.identity else "the response, the weights, or in the rows used"
 
 
 def comparison_table(names: Sequence[str], maxima: Sequence[Maximum]) -> pd.DataFrame:

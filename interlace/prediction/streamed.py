@@ -91,6 +91,9 @@ def of_own_rows(
             "the source of the rows was not stored with the model, since only paths can be; give the data "
             "anew: predict(source)"
         )
+    taken = [name for name in kinds if whole and name in design.source.columns]
+    if taken:
+        raise DesignError(f"the source has columns {taken} already; rename them, or use resid alone")
     reads = None if whole else design.coder.plan.columns
     work = OwnRows(record, kinds, design.factor_names if chosen is None else chosen)
     return StreamedRows(design.source, work, tuple(kinds), reads)

@@ -121,9 +121,10 @@ def streamed_design(
     _check_complete(plan, seen)
     coder = coder_of(plan, expressions, seen)
     pilot = pilot_of(stacked(coder, seen.sample))
-    pilot, sums, kept, products = _summed(coder, pilot, seen, passes)
+    pilot, found, kept, products = _summed(coder, pilot, seen, passes)
+    sums = _present(found)
     _check_levels(coder, sums)
-    return _design(coder, source, seen, pilot, sums, kept, products)
+    return _design(coder, source, seen, pilot, sums, kept, products, found.identity)
 
 
 def _try(plan: Plan, source: Source, env: Any) -> None:
@@ -175,24 +176,31 @@ def _check_complete(plan: Plan, seen: Seen) -> None:
 
 def _summed(
     coder: Coder, pilot: Pilot, seen: Seen, passes: Passes
-) -> tuple[Pilot, Sums, tuple[int, ...], Products]:
+) -> tuple[Pilot, Summed, tuple[int, ...], Products]:
     """Sums of all rows; once more where the sample was unlike the rest."""
     for last in (False, True):
-        sums = _same(passes.reduce(Multiply(coder, pilot)), seen)
+        found = passes.reduce(Multiply(coder, pilot))
+        _check_same(found, seen)
+        sums = _present(found)
         kept = independent(sums, pilot)
         products = settled(sums, pilot, coder.skeleton, kept)
         if last or products.growth < LARGEST_GROWTH:
             break
         pilot = better_pilot(sums, pilot)
-    return pilot, sums, kept, products
+    return pilot, found, kept, products
 
 
-def _same(found: Summed, seen: Seen) -> Sums:
+def _present(found: Summed) -> Sums:
+    if found.sums is None:
+        raise SourceError(CHANGED.format("no row is complete any more"))
+    return found.sums
+
+
+def _check_same(found: Summed, seen: Seen) -> None:
     if found.rows != seen.rows:
         raise SourceError(CHANGED.format(f"{seen.rows} rows in one pass and {found.rows} in the next"))
-    if found.complete != seen.complete or found.checksum != seen.checksum or found.sums is None:
+    if found.complete != seen.complete or found.checksum != seen.checksum:
         raise SourceError(CHANGED.format("as many rows in every pass, with other values"))
-    return found.sums
 
 
 def _check_levels(coder: Coder, sums: Sums) -> None:
@@ -210,6 +218,7 @@ def _design(
     sums: Sums,
     kept: tuple[int, ...],
     products: Products,
+    identity: int,
 ) -> StreamedDesign:
     plan, names = coder.plan, coder.fixed.names
     report_dropped(kept, names, plan.rank)
@@ -233,7 +242,7 @@ def _design(
         coder=coder,
         source=source,
         constant=constant_of(sums, unweighted_factor(sums, pilot, kept), kept),
-        mean_offset=sums.offset / sums.n,
+        identity=identity,
     )
 
 

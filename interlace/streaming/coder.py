@@ -245,13 +245,15 @@ class Summed:
     rows: int
     complete: int
     checksum: int
+    identity: int
     sums: Sums | None
 
     def __add__(self, other: Summed) -> Summed:
         present = [s for s in (self.sums, other.sums) if s is not None]
         sums = present[0] + present[1] if len(present) == 2 else present[0] if present else None
         checksum = (self.checksum + other.checksum) % 2**64
-        return Summed(self.rows + other.rows, self.complete + other.complete, checksum, sums)
+        identity = (self.identity + other.identity) % 2**64
+        return Summed(self.rows + other.rows, self.complete + other.complete, checksum, identity, sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,10 +275,18 @@ class Multiply:
         """Sums of a chunk."""
         found, chunk = self.coder.read(frame)
         if chunk is None:
-            return Summed(len(frame), 0, 0, None)
+            return Summed(len(frame), 0, 0, 0, None)
         self.coder.check(chunk)
         sums = sums_of(chunk, self.pilot, self.coder.skeleton)
-        return Summed(len(frame), len(chunk.y), found.checksum(), sums)
+        return Summed(len(frame), len(chunk.y), found.checksum(), _identity(chunk), sums)
+
+
+def _identity(chunk: Chunk) -> int:
+    """A sum over responses and weights, row by row, whatever the order of the rows."""
+    bits = chunk.y.view(np.uint64)
+    if chunk.weights is not None:  # each response with its own weight, and not just the same sets of them
+        bits = bits * (2 * np.ascontiguousarray(chunk.weights).view(np.uint64) + np.uint64(1))
+    return int(bits.sum(dtype=np.uint64))
 
 
 def stacked(coder: Coder, frames: Sequence[pd.DataFrame]) -> Chunk:

@@ -39,8 +39,8 @@ class StreamedDesign(Design):
         Where the rows are; None after loading a model whose source could not be stored.
     constant : tuple
         Position of a constant column of X or None, and whether the columns span a constant.
-    mean_offset : float
-        Mean of the offset.
+    identity : int
+        A sum over responses and weights that tells whether two fits are of the same rows.
     """
 
     products: Products
@@ -48,7 +48,7 @@ class StreamedDesign(Design):
     coder: Coder
     source: Source | None
     constant: tuple[int | None, bool]
-    mean_offset: float
+    identity: int
 
     @property
     def rows(self) -> UsedRows:

@@ -230,7 +230,11 @@ def _as_arrow(arrow: Any, table: Any, schema: Any) -> Any:
         return arrow.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(
             None
         )
-    return arrow.table(table)
+    found = arrow.table(table)
+    # polars' views of strings are too new for most of what is done with a table.
+    older = {arrow.string_view(): arrow.large_string(), arrow.binary_view(): arrow.large_binary()}
+    fields = [field.with_type(older.get(field.type, field.type)) for field in found.schema]
+    return found.cast(arrow.schema(fields))
 
 
 def _refuse_own_file(source: Source, target: Path) -> None:

@@ -98,6 +98,7 @@ class ArrowSource:
         names = self.columns if columns is None else list(columns)
         for fragment in self.dataset.get_fragments():
             origin = str(getattr(fragment, "path", "") or self.described)
+            _check_present(fragment, names, origin)
             batches = fragment.to_batches(schema=self.dataset.schema, columns=names, batch_size=rows)
             yield from (Piece(table, origin) for table in _gathered(batches, rows))
 
@@ -113,6 +114,14 @@ class ArrowSource:
     def __setstate__(self, state: dict[str, Any]) -> None:
         again = _opened(state["paths"]) if state["paths"] else state["dataset"]
         self.__dict__.update(state | {"dataset": again})
+
+
+def _check_present(fragment: Any, names: Sequence[str], origin: str) -> None:
+    """Refuse a file without a column: Arrow would take all of its values as missing."""
+    keys = importlib.import_module("pyarrow.dataset").get_partition_keys(fragment.partition_expression)
+    absent = [name for name in names if name not in fragment.physical_schema.names and name not in keys]
+    if absent:
+        raise DesignError(f"{origin} lacks the columns {absent}; wanted the same ones in every file")
 
 
 def _gathered(batches: Iterator[Any], rows: int) -> Iterator[Any]:
@@ -147,7 +156,9 @@ def _opened(paths: Sequence[str]) -> Any:
             f"the files {_some(paths)} are not all Parquet (.parquet, .pq) or all CSV (.csv, .tsv, also "
             ".gz); wanted files of one format, or a pyarrow.dataset of them"
         )
-    return arrow.dataset(list(paths) if len(paths) > 1 else paths[0], format=_reader(formats.pop(), paths))
+    reader = _reader(formats.pop(), paths)
+    # Folders named "year=2020" hold a column, as everybody's readers have it.
+    return arrow.dataset(list(paths) if len(paths) > 1 else paths[0], format=reader, partitioning="hive")
 
 
 def _format(path: str) -> str | None:
@@ -374,6 +385,7 @@ def _lazy_frame(frame: Any) -> Source:
 
 def _from_text(data: str | Path) -> Source:
     text = str(data)
+    text = str(Path(text).expanduser()) if text.startswith("~") else text
     found = [text] if _exists(text) else sorted(glob(text, recursive=True)) if has_magic(text) else []
     paths = tuple(found)
     if not paths and _QUERY.match(text):

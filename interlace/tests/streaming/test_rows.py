@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pickle
 
+import dask.dataframe as dd
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
 
 import interlace
-from interlace.errors import DesignError, LevelError, SourceError
+from interlace.errors import DesignError, InferenceError, LevelError, SourceError
 from interlace.streaming import passes
 from interlace.streaming.rows import StreamedRows
 
@@ -181,6 +184,8 @@ NEED_ROWS = {
     "plot": lambda fit: fit.plot("resid"),
     "drop1": lambda fit: fit.drop1(),
     "ranova": lambda fit: fit.ranova(),
+    "emmeans": lambda fit: fit.emmeans("kind"),
+    "anova": lambda fit: fit.anova(),
     "get_prediction": lambda fit: fit.get_prediction(),
     "leverage": lambda fit: interlace.leverage(fit),
     "responses": lambda fit: fit.responses,
@@ -205,6 +210,59 @@ def test_what_needs_no_rows_is_that_of_the_fit_in_memory(streamed, whole):
     assert streamed.model.describe() == whole.model.describe()
     assert repr(streamed).replace("StreamedLMM", "CrossedLMM") == repr(whole)
     assert streamed.model.loglike(streamed.params) == pytest.approx(streamed.llf)
+
+
+def test_models_of_one_source_are_compared(files, frame):
+    small, large = "y ~ x + (1 | user)", "y ~ x + (1 + x | user) + (1 | item)"
+    source = str(files / "*.parquet")
+    streamed = interlace.anova(*(fitted(f, source, weights="w") for f in (small, large)))
+    whole = interlace.anova(*(fitted(f, frame, weights="w") for f in (small, large)))
+    pd.testing.assert_frame_equal(streamed, whole, rtol=1e-7)
+    alone = interlace.anova(*(fitted(f, source) for f in (small, large)), refit=None)
+    assert alone["chisq"].iloc[1] > 0
+
+
+OTHERS = {
+    "the number of rows": ("y ~ x + kind + (1 | user)", True),
+    "the response, the weights, or in the rows used": ("w ~ x + (1 | user)", True),
+    "where its rows are": ("y ~ x + (1 | user)", False),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_models_of_other_rows_are_not_compared(what, files, frame):
+    formula, streamed = OTHERS[what]
+    source = str(files / "*.parquet")
+    first = fitted("y ~ x + (1 | user)", source)
+    with pytest.raises(InferenceError, match=f"model 2 differs from model 1 in {what}"):
+        interlace.anova(first, fitted(formula, source if streamed else frame))
+
+
+def test_restricted_likelihoods_of_other_fixed_parts_are_not_compared(files):
+    first, other = (fitted(f"y ~ {x} + (1 | user)", str(files / "*.parquet")) for x in ("x", "x + I(x ** 2)"))
+    with pytest.raises(InferenceError, match="with different fixed parts cannot be compared"):
+        interlace.anova(first, other, refit=None)
+
+
+def test_columns_of_the_source_are_not_written_over(frame):
+    streamed = fitted("y ~ x + (1 | user)", pieces(frame.assign(**{".fitted": 1.0}), 100))
+    with pytest.raises(DesignError, match=r"the source has columns \['.fitted'\] already"):
+        streamed.augment()
+
+
+SOURCES = {
+    "lazy frame": lambda files: pl.scan_parquet(files / "*.parquet"),
+    "relation": lambda files: duckdb.sql(f"select * from '{files}/*.parquet'"),
+    "dask": lambda files: dd.from_pandas(parquet.read_table(files).to_pandas(), npartitions=3),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_rows_of_every_engine_are_written(kind, files, whole, tmp_path):
+    streamed = fitted(FORMULA, SOURCES[kind](files))
+    found = parquet.read_table(streamed.augment(tmp_path / "out.parquet")).to_pandas()
+    np.testing.assert_allclose(found[".resid"], whole.resid, rtol=0, atol=1e-8)
+    assert found["item"].tolist() == whole.augment()["item"].tolist()
 
 
 def test_update_reads_the_files_again(streamed, frame):

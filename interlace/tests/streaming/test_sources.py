@@ -169,6 +169,14 @@ def test_ordered_categories_that_differ_are_refused():
         fitted("y ~ f + (1 | g)", lambda: iter(parts))
 
 
+def test_folders_may_hold_a_column(tmp_path):
+    for school, part in BASE.groupby("school"):
+        (tmp_path / f"school={school}").mkdir()
+        written(tmp_path / f"school={school}", "part.parquet", part.drop(columns="school"))
+    whole = fitted("y ~ x + C(school) + (1 | user)", BASE)
+    assert_same_fit(fitted("y ~ x + C(school) + (1 | user)", str(tmp_path)), whole)
+
+
 # ---- bad sources -----------------------------------------------------------------------------
 
 
@@ -248,6 +256,10 @@ BAD = {
     "text among numbers": (
         lambda _: pieces(changed(BASE, y=[*BASE["y"].astype(str)[:-1], "k.A."]), 50),
         r'"y" is text that looks like numbers.*pass 1 of 2 broke off: table 0',
+    ),
+    "a file without a column": (
+        lambda tmp: [written(tmp, "a.parquet"), written(tmp, "b.parquet", BASE.drop(columns="x"))],
+        r"b.parquet lacks the columns \['x'\]; wanted .* in every file \[pass 1 of 2 broke off: .*a.parquet",
     ),
     "an array": (lambda _: np.ones((3, 3)), "data is a ndarray; wanted a table"),
 }
