@@ -53,6 +53,8 @@ RANDOM = (
 FIXED = ("1", "x", "x + z", "f", "x * f", "x + f + z")
 # Deviance by which another start may be lower.
 WORSE = 1e-4
+# Rows per parameter below which data determine little.
+ROWS_PER_PARAMETER = 8
 # Standard error, in units of eta per standard deviation of a column, beyond which data determine nothing.
 UNDETERMINED = 30.0
 
@@ -148,11 +150,12 @@ def _response(
     if kind == "negativebinomial":
         size = rng.choice([0.7, 3.0, 1e6])
         return rng.poisson(mean * rng.gamma(size, 1.0 / size, n)).astype(float), options
+    if kind == "gaussian(log)":
+        mean = np.exp(np.clip(eta, -0.5, 4.0))  # well above zero, or the logarithm is a guess
+        return mean * (1.0 + rng.normal(scale=rng.choice([0.02, 0.2]), size=n)), options
     if kind == "gamma":
         shape = rng.choice([0.5, 2.0, 20.0])
         return mean * rng.gamma(shape, 1.0 / shape, n) + 1e-12, options
-    if kind == "gaussian(log)":
-        return mean + rng.normal(scale=rng.choice([0.05, 0.5]), size=n), options
     cuts = np.sort(rng.normal(size=int(rng.integers(1, 4))))
     return np.searchsorted(cuts, 0.5 * eta + rng.logistic(size=n)).astype(float), options
 
@@ -197,7 +200,7 @@ def _judged(design: GeneralisedDesign, fit: Any, starts: int) -> tuple[str, str]
 def _is_determined(record: Any) -> bool:
     sd = np.sqrt(np.maximum(np.diag(record.basis_vcov), 0.0))
     m = record.problem.criterion.m
-    finite = np.isfinite(record.objective)
+    finite = np.isfinite(record.objective) and record.n >= ROWS_PER_PARAMETER * len(sd)
     return bool(finite and sd.max(initial=0.0) < UNDETERMINED and (sd[m:] > 0).all())
 
 

@@ -32,16 +32,25 @@ def _machine(results: dict[str, Any]) -> str:
     return (
         f"{machine['date']}; {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GiB; "
         f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} for every engine; "
-        f"Python {machine['python']}; {versions}."
+        f"Python {machine['python']}; {versions}. Seconds are {_clock_in_words(machine)}."
     )
+
+
+def _clock_in_words(machine: dict[str, Any]) -> str:
+    busy = f" (load when the run began: {machine['load']:g})" if "load" in machine else ""
+    return f"processor seconds{busy}" if _key(machine) == "cpu_seconds" else f"wall seconds{busy}"
+
+
+def _key(machine: dict[str, Any]) -> str:
+    return "cpu_seconds" if machine.get("clock") == "processor" else "seconds"
 
 
 def _times(results: dict[str, Any]) -> list[str]:
     """Seconds per engine; in brackets, how many times our own."""
-    limit = results["machine"]["time_limit"]
+    limit, key = results["machine"]["time_limit"], _key(results["machine"])
 
     def cell(case: dict[str, Any], engine: str) -> str:
-        return _time_cell(case, engine, limit)
+        return _time_cell(case, engine, limit, key)
 
     return _grid(results, cell)
 
@@ -60,18 +69,16 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _time_cell(case: dict[str, Any], engine: str, limit: float) -> str:
+def _time_cell(case: dict[str, Any], engine: str, limit: float, key: str) -> str:
     fit = case["fits"].get(engine)
     if fit is None:
         return "–"
     if fit["status"] != "ok":
         return {"time": f"> {limit:g}", "memory": "memory"}.get(fit["status"], "fails")
     ours = case["fits"].get("interlace", {})
-    ratio = (
-        f" ({fit['seconds'] / ours['seconds']:.3g}×)" if "seconds" in ours and engine != "interlace" else ""
-    )
+    ratio = f" ({fit[key] / ours[key]:.3g}×)" if key in ours and engine != "interlace" else ""
     wrong = "" if _same(fit, case) else " †"
-    return f"{_seconds(fit['seconds'])}{ratio}{wrong}"
+    return f"{_seconds(fit[key])}{ratio}{wrong}"
 
 
 def _same(fit: dict[str, Any], case: dict[str, Any]) -> bool:

@@ -275,7 +275,23 @@ def test_laplace_is_checked_where_quadrature_is_to_be_had():
     difference = fit.objective + fit.laplace_check.difference - exact.objective
     assert 0.3 * fit.laplace_check.promise < difference < 3 * fit.laplace_check.promise
     assert not cbpp().laplace_check.poor
-    assert bank_fit("grouse").laplace_check is None
+
+
+def test_of_several_terms_the_worst_is_named():
+    found = bank_fit("grouse").laplace_check
+    assert not found.poor
+    assert (found.term, found.alone) == ("(1 | INDEX)", False)
+    # Few answers of people who differ a lot: quadrature over them, items given, finds larger variances.
+    rng = np.random.default_rng(1)
+    d = pd.DataFrame({"s": np.repeat(np.arange(150), 4), "i": np.tile(np.arange(4), 150)})
+    eta = 6.0 * rng.normal(size=150)[d["s"]] + rng.normal(size=4)[d["i"]]
+    d["y"] = rng.binomial(1, 1.0 / (1.0 + np.exp(-eta)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = interlace.fit("y ~ 1 + (1 | s) + (1 | i)", d, family="binomial")
+    assert fit.laplace_check.term == "(1 | s)"
+    assert fit.laplace_check.poor
+    assert any("by quadrature over (1 | s), the other random effects given" in str(w.message) for w in caught)
 
 
 @pytest.mark.parametrize(
