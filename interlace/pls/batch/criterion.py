@@ -247,7 +247,7 @@ def weighed(blocks: FloatArray, products: FloatArray) -> FloatArray:
     flat = products.reshape(len(products), size, math.prod(trailing))
     row = blocks.reshape(len(blocks), 1, size)
     total = row[:, 0] @ flat[0] if len(products) == 1 else (row @ flat)[:, 0]
-    return np.asarray(total.reshape(-1, *trailing))
+    return np.asarray(total.reshape(len(total), *trailing))
 
 
 def times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:

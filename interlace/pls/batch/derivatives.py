@@ -119,7 +119,7 @@ def _of_blocks(own: Blocks, H: FloatArray, fixed: _Fixed) -> dict[str, FloatArra
     yr = own.yy - _applied(own.Xy, fixed.gamma).transpose(0, 1, 3, 2)
     tt = F @ (yr - _applied(xr, fixed.gamma)) @ Ft
     flat = own.XX.reshape(*own.XX.shape[:4], p * p)
-    LL = F @ _applied(flat, fixed.G_inverse.reshape(-1, p * p)) @ Ft
+    LL = F @ _applied(flat, fixed.G_inverse.reshape(len(fixed.R_inverse), p * p)) @ Ft
     FF = (F[..., :, None, :, None] * F[..., None, :, None, :]).reshape(*F.shape[:2], K * K, K * K)
     FF = FF.transpose(0, 2, 1, 3).reshape(len(F), K * K, groups * K * K)
     V = FF @ xr.reshape(len(xr), groups * K * K, p) @ fixed.R_inverse
@@ -158,7 +158,8 @@ def _both_sides(products: FloatArray, R_inverse: FloatArray) -> FloatArray:
     p = R_inverse.shape[-1]
     P = products.reshape(*products.shape[:2], p, p)
     own = R_inverse[:, None]
-    return np.asarray((own.transpose(0, 1, 3, 2) @ P @ own).reshape(-1, products.shape[1], p * p))
+    both = own.transpose(0, 1, 3, 2) @ P @ own
+    return np.asarray(both.reshape(len(both), products.shape[1], p * p))
 
 
 def _pairs(N: FloatArray, Q: FloatArray) -> FloatArray:
@@ -186,12 +187,14 @@ def _add_core(
         Q = Q + 2.0 * LL
     for f, one in enumerate(found):
         n, K, own = layout.n_levels[f], layout.K[f], layout.slices[f]
-        levels, modes = L[:, own].reshape(len(L), n, K, -1), t[:, own].reshape(len(t), n, K)
+        levels, modes = L[:, own].reshape(len(L), n, K, problems.p), t[:, own].reshape(len(t), n, K)
         one["N"] = one["N"] + _diagonal(N[:, own, own], n, K)
         one["squares"] = one["squares"] + modes.transpose(0, 2, 1) @ modes
         one["LL"] = one["LL"] + _diagonal(LL[:, own, own], n, K)
-        one["V"] = one["V"] + np.einsum("bgai,bgc->baci", levels, modes).reshape(len(t), K * K, -1)
-        one["P"] = one["P"] + np.einsum("bgai,bgcj->bacij", levels, levels).reshape(len(L), K * K, -1)
+        one["V"] = one["V"] + np.einsum("bgai,bgc->baci", levels, modes).reshape(len(t), K * K, problems.p)
+        one["P"] = one["P"] + np.einsum("bgai,bgcj->bacij", levels, levels).reshape(
+            len(L), K * K, problems.p**2
+        )
         for g in range(f, len(found)):
             other = layout.slices[g]
             total = _pairs(
@@ -203,7 +206,7 @@ def _add_core(
 
 def _diagonal(blocks: FloatArray, n: int, K: int) -> FloatArray:
     """Sum of the diagonal (K, K) blocks of (B, n K, n K)."""
-    return np.asarray(np.einsum("blalc->bac", blocks.reshape(-1, n, K, n, K)))
+    return np.asarray(np.einsum("blalc->bac", blocks.reshape(len(blocks), n, K, n, K)))
 
 
 def _by_pair(blocks: FloatArray, K: int, other: int, *, swap: bool = False) -> FloatArray:

@@ -143,7 +143,7 @@ class Reduction:
     def to_core(self, B: FloatArray) -> FloatArray:
         """Rows of the core, (q0, c), of (q, c)."""
         means = [own.means(self.layout.by_level(B, f)) for f, own in enumerate(self.groups)]
-        return np.concatenate([mean.reshape(-1, B.shape[1]) for mean in means])
+        return np.concatenate([mean.reshape(mean.shape[0] * mean.shape[1], B.shape[1]) for mean in means])
 
     def core_products(self, A: FloatArray | SparseArray) -> FloatArray:
         """A among the columns of the core, (q0, q0)."""

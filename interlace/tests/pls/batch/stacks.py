@@ -29,7 +29,33 @@ def latin_square(*, reml: bool = True) -> SmallDesign:
     return design(rng, factors, [RandomTerm(0, Xi), RandomTerm(1, Xi)], roots, reml=reml)
 
 
-STACKED = {**DESIGNS, "latin_square": latin_square}
+@cache
+def no_fixed_effects(*, reml: bool = True) -> SmallDesign:
+    """Random intercepts and slopes, and no fixed part."""
+    whole = DESIGNS["growth"](reml=reml)
+    return whole.changed(X=np.empty((len(whole.y), 0)))
+
+
+@cache
+def meeting_in_part(*, reml: bool = True) -> SmallDesign:
+    """Subjects and items meet; the slopes of a third factor, balanced within each cell, meet neither."""
+    rng = np.random.default_rng(22)
+    subject, item, x = (codes.ravel() for codes in np.indices((10, 6, 2)))
+    factors = (GroupingFactor(subject, 10), GroupingFactor(item, 6), GroupingFactor((subject + item) % 5, 5))
+    terms = [
+        RandomTerm(0, np.ones((120, 1))),
+        RandomTerm(1, np.ones((120, 1))),
+        RandomTerm(2, x[:, None] - 0.5),
+    ]
+    return design(rng, factors, terms, [1.0, 0.6, 0.8], reml=reml)
+
+
+STACKED = {
+    **DESIGNS,
+    "latin_square": latin_square,
+    "no_fixed_effects": no_fixed_effects,
+    "meeting_in_part": meeting_in_part,
+}
 
 
 @dataclass(frozen=True, eq=False)
