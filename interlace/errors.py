@@ -149,6 +149,10 @@ class DeletionWarning(ModelWarning):
     """Without some cases the model cannot be fitted; their rows are NaN."""
 
 
+class InterruptedWarning(ModelWarning):
+    """Work was interrupted; what was done by then is returned."""
+
+
 class DataWarning(ModelWarning):
     """The data can be used as they came, but may not be what their owner takes them for."""
 

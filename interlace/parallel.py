@@ -43,19 +43,56 @@ def run(
     ImportError
         If several workers are wanted and joblib is not installed.
     """
-    if n_jobs == 1 or len(tasks) < 2:  # a single task needs no workers
-        done: Iterable[Any] = map(function, tasks)
-    else:
-        try:
-            import joblib
-        except ImportError as error:
-            raise MissingPackageError(
-                f"n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install "
-                '"interlace[parallel]"), or use n_jobs=1'
-            ) from error
-        workers = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-        done = workers(joblib.delayed(function)(task) for task in tasks)
+    done = _started(function, tasks, n_jobs)
     return list(_watched(done, len(tasks), label) if progress else done)
+
+
+def run_while_allowed(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    take: Callable[[Any], object],
+    *,
+    n_jobs: int | None = 1,
+    progress: bool = False,
+    label: str = "",
+) -> bool:
+    """Apply a function to task after task, until they are done or the user interrupts.
+
+    Parameters
+    ----------
+    function, tasks, n_jobs, progress, label
+        As in `run`.
+    take : callable
+        Gets each result, in the order of the tasks.
+
+    Returns
+    -------
+    bool
+        Whether all tasks were done.
+    """
+    try:
+        done = _started(function, tasks, n_jobs)
+        for result in _watched(done, len(tasks), label) if progress else done:
+            take(result)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def _started(function: Callable[[Any], Any], tasks: Sequence[Any], n_jobs: int | None) -> Iterable[Any]:
+    """Results of the tasks, in order, as they come."""
+    if n_jobs == 1 or len(tasks) < 2:  # a single task needs no workers
+        return map(function, tasks)
+    try:
+        import joblib
+    except ImportError as error:
+        raise MissingPackageError(
+            f"n_jobs={n_jobs!r} needs joblib, which is not installed. Install it (pip install "
+            '"interlace[parallel]"), or use n_jobs=1'
+        ) from error
+    workers = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    found: Iterable[Any] = workers(joblib.delayed(function)(task) for task in tasks)
+    return found
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,13 +15,13 @@ from interlace.design import Design
 from interlace.errors import ArgumentError, DesignError, RankDeficiencyError
 from interlace.inference import natural_parameters
 from interlace.modelling.options import check_choice
-from interlace.parallel import run
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.prediction import draws
 from interlace.pls.matrices.basis import independent_columns
 from interlace.resampling.bootstrap import Bootstrap
 from interlace.resampling.case_bootstrap import outermost, with_levels
-from interlace.resampling.engine import as_series
+from interlace.resampling.checkpoint import checkpoint_of, replicates
+from interlace.resampling.engine import Replicate, as_series
 from interlace.resampling.response import response_values
 from interlace.resampling.simulate import seeds
 
@@ -130,14 +130,17 @@ class _Refits:
     use_u: bool
     cases: int | None
 
-    def __call__(self, seed: Seed) -> tuple[FloatArray | None, bool, bool, str]:
+    def __call__(self, seeds: Sequence[Seed]) -> list[Replicate]:
+        return [self._one(seed) for seed in seeds]
+
+    def _one(self, seed: Seed) -> Replicate:
         try:
             design = self._drawn(seed)
             found = fit_again(design, self.fit, start=warm(self.fit))
             values = self.values(found, design)
         except Exception as error:  # the statistic is the user's: whatever it raises is one failed replicate
-            return None, False, True, f"{type(error).__name__}: {error}"
-        return values, found.is_singular, found.certificate.certified, ""
+            return Replicate(None, failure=f"{type(error).__name__}: {error}")
+        return Replicate(values, found.is_singular, found.certificate.certified)
 
     def _drawn(self, seed: Seed) -> Design:
         if self.cases is None:
@@ -169,6 +172,7 @@ def bootstrap(
     *,
     groups: str | None = None,
     use_u: bool = False,
+    checkpoint: Any = None,
 ) -> GLMMBootstrap:
     """Fit the model to data sets drawn from the fit.
 
@@ -191,6 +195,9 @@ def bootstrap(
         others are nested.
     use_u : bool, default False
         For ``kind="parametric"``: keep the conditional modes of the random effects.
+    checkpoint : path, optional
+        File in which replicates are kept while they come; the same call with the same ``rng``, which must be
+        given, resumes them. After an interrupt (Ctrl-C) those that are there are returned, with a warning.
 
     Returns
     -------
@@ -209,25 +216,29 @@ def bootstrap(
     design, fit = self.record.design, self.record.fit
     cases = _cases(design, kind, groups, use_u=use_u)
     worker = _Refits(self.model, design, fit, statistic, use_u, cases)
-    done = run(worker, seeds(rng, nsim), n_jobs=n_jobs, progress=progress, label=f"{kind} bootstrap")
     observed = pd.Series(self.params, index=self.model.data.param_names)
     if statistic is not None:
         observed = as_series(statistic(self.model.results_of(fit)))
-    values = np.full((nsim, len(observed)), np.nan)
+    drawn = seeds(rng, nsim)
+    told = observed.to_dict()
+    kept = checkpoint_of(checkpoint, rng, drawn, kind, groups, use_u, told, self.objective)
+    how = {"n_jobs": n_jobs, "progress": progress, "label": f"{kind} bootstrap"}
+    done = replicates(worker, drawn, 1, kept, **how)
+    values = np.full((len(done), len(observed)), np.nan)
     failures = {}
-    for i, (found, _, _, failure) in enumerate(done):
-        if found is not None and len(found) == len(observed):
-            values[i] = found
+    for i, one in enumerate(done):
+        if one.values is not None and len(one.values) == len(observed):
+            values[i] = one.values
         else:
-            failures[i] = failure or "the statistic has another length than for the fit"
+            failures[i] = one.failure or "the statistic has another length than for the fit"
     nothing: Any = None
     return GLMMBootstrap(
         kind=kind,
         observed=observed,
         replicates=pd.DataFrame(values, columns=observed.index),
         n_failed=len(failures),
-        n_singular=sum(singular for _, singular, _, _ in done),
-        n_uncertified=sum(not certified for _, _, certified, _ in done),
+        n_singular=sum(one.singular for one in done),
+        n_uncertified=sum(not one.certified for one in done),
         failures=pd.Series(failures, dtype=object, name="failure"),
         engine=nothing,
     )

@@ -17,10 +17,10 @@ from interlace.design import Design
 from interlace.errors import ArgumentError
 from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import parameter_names, parameter_values, positions
-from interlace.parallel import run
 from interlace.pls import PLSFit
 
 from .case_bootstrap import Cases, outermost
+from .checkpoint import checkpoint_of, replicates
 from .engine import Engine, Replicate, as_series
 from .intervals import acceleration, intervals
 from .residual_bootstrap import Resampler, resampler
@@ -154,6 +154,7 @@ def bootstrap(
     *,
     groups: str | None = None,
     use_u: bool = False,
+    checkpoint: Any = None,
 ) -> Bootstrap:
     """Fit the model to data sets drawn from the fit.
 
@@ -179,6 +180,9 @@ def bootstrap(
         others are nested.
     use_u : bool, default False
         For ``kind="parametric"``: keep the conditional modes of the random effects.
+    checkpoint : path, optional
+        File in which replicates are kept while they come; the same call with the same ``rng``, which must be
+        given, resumes them. After an interrupt (Ctrl-C) those that are there are returned, with a warning.
 
     Returns
     -------
@@ -210,11 +214,12 @@ def bootstrap(
     drawn = seeds(rng, nsim)
     task = TASK if statistic is not None or kind == "cases" or engine.together is None else TASK_TOGETHER
     size = max(1, min(task, HELD // design.X.shape[0]))
-    tasks = [drawn[start : start + size] for start in range(0, nsim, size)]
+    kept = checkpoint_of(checkpoint, rng, drawn, kind, groups, use_u, observed.to_dict(), self.objective)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        done = run(engine, tasks, n_jobs=n_jobs, progress=progress, label=f"{kind} bootstrap")
-    return _collected(kind, observed, [one for task in done for one in task], engine)
+        how = {"n_jobs": n_jobs, "progress": progress, "label": f"{kind} bootstrap"}
+        done = replicates(engine, drawn, size, kept, **how)
+    return _collected(kind, observed, done, engine)
 
 
 def _source(
