@@ -26,6 +26,7 @@ from .record import Design, GivenOffset, Schema, TermLabels, UsedRows
 
 Rank = Literal["drop", "error"]
 
+MANY_ROWS = 100_000
 ONLY_INTERCEPT: Terms = ((),)
 
 
@@ -57,7 +58,9 @@ def random_block(bar: Bar, made: tuple[Coding, FloatArray] | None, n: int) -> Bl
         With the intercept's column named ``(Intercept)``.
     """
     if parse_terms(bar.lhs) == ONLY_INTERCEPT or made is None:
-        return Block(bar, (INTERCEPT,), np.ones((n, 1)))
+        # One number stands for a column of many rows; a small column is quicker made.
+        ones = np.ones((n, 1)) if n < MANY_ROWS else np.broadcast_to(1.0, (n, 1))
+        return Block(bar, (INTERCEPT,), ones)
     coding, Xi = made
     return Block(bar, tuple(INTERCEPT if name == "Intercept" else name for name in coding.names), Xi, coding)
 

@@ -17,7 +17,7 @@ from interlace.glmm.refusals import check_method, refuse
 from interlace.inference import comparison
 from interlace.lmm import one_call as linear
 
-FOR_FIT = ("start_params", "maxiter", "disp", "nagq", "fast", "solver")
+FOR_FIT = ("start_params", "maxiter", "disp", "nagq", "fast", "solver", "max_memory")
 FOR_FORMULA = (
     "re_formula",
     "vc_formula",

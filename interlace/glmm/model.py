@@ -20,6 +20,7 @@ from interlace.formula.variables import environment_above
 from interlace.frames.columns import as_frame
 from interlace.modelling.data import DesignData
 from interlace.modelling.options import check_choice, printer
+from interlace.pls.factor.memory import in_bytes
 from interlace.pls.laplace import LaplaceFit, fit_laplace
 
 from .arrays import arrays_design
@@ -304,6 +305,7 @@ class CrossedGLMM(LaplaceModel):
         nagq: int = 1,
         fast: bool = False,
         solver: Solver = "auto",
+        max_memory: float | str | None = None,
         **unknown: object,
     ) -> CrossedGLMMResultsWrapper:
         """Estimate the model by maximum likelihood.
@@ -328,6 +330,8 @@ class CrossedGLMM(LaplaceModel):
             responses. To compare with such fits: it is not quicker here.
         solver : {"auto", "cholmod", "blocked"}, default "auto"
             Sparse factorization by CHOLMOD, or the one by blocks that needs no other library.
+        max_memory : float or str, optional
+            Memory that the factorization may take, see :meth:`CrossedLMM.fit`.
         **unknown
             Refused with a TypeError.
 
@@ -374,6 +378,7 @@ class CrossedGLMM(LaplaceModel):
                 fast=fast,
                 start=self._start(start_params),
                 solver=solver,
+                max_memory=in_bytes(max_memory),
                 maxiter=MAXITER if maxiter is None else whole_number("maxiter", maxiter, wanted=STEPS_WANTED),
                 callback=printer() if disp else None,
             )

@@ -24,6 +24,9 @@ from .variances import (
     quadratic_form,
 )
 
+# Name under which a record keeps whether its covariance is by average information.
+AVERAGED = "average information"
+
 
 def covariance(fit: PLSFit, vcov_beta: FloatArray) -> FloatArray:
     """Covariance of fixed effects and variance parameters.
@@ -60,7 +63,15 @@ def covariance_of(results: EstimatedModel) -> FloatArray:
     ndarray of shape (len(params), len(params))
     """
     record = results.record
+    if "covariance" not in record.kept:  # told beside it, while the criterion is there
+        record.once(AVERAGED, lambda: record.complete.average_information)
     return record.once("covariance", lambda: covariance(record.complete, _of_fixed_effects(results)))
+
+
+def averaged_information(results: EstimatedModel) -> bool:
+    """Whether what `covariance_of` says of the variances comes from the average information."""
+    covariance_of(results)
+    return bool(results.record.kept.get(AVERAGED, False))
 
 
 def _of_fixed_effects(results: EstimatedModel) -> FloatArray:

@@ -33,6 +33,7 @@ from interlace.modelling.described import DescribedModel
 from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
 from interlace.modelling.options import check_choice, drawing, printer, start_count
 from interlace.pls.factor.iterative import PROBES
+from interlace.pls.factor.memory import in_bytes
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.structures import unstructured
 from interlace.streaming.build import design_of, refuse_source
@@ -51,7 +52,8 @@ APPROXIMATIONS, SOLVERS = get_args(Ddf), get_args(Solver)
 MAXITER = 200
 
 # Keywords of `fit`, where they come together with others.
-FIT_OPTIONS = ("start_params", "starts", "maxiter", "disp", "full_output", "solver", "ddf", "probes", "seed")
+SEARCH_OPTIONS = ("start_params", "starts", "maxiter", "disp", "full_output", "solver", "probes", "seed")
+FIT_OPTIONS = (*SEARCH_OPTIONS, "ddf", "max_memory")
 
 
 class CrossedLMM(MarginalModel, DescribedModel):
@@ -268,6 +270,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
         ddf: Ddf = "satterthwaite",
         probes: int = PROBES,
         seed: int = 0,
+        max_memory: float | str | None = None,
         **unknown: object,
     ) -> CrossedLMMResultsWrapper:
         """Estimate the model by restricted maximum likelihood (REML) or maximum likelihood.
@@ -304,6 +307,9 @@ class CrossedLMM(MarginalModel, DescribedModel):
             error is below a fiftieth of every standard error.
         seed : int, default 0
             What the probes are drawn from: the same seed gives the same answer.
+        max_memory : float or str, optional
+            Memory that the factorization may take, in bytes or as ``"8GB"``; by default what the machine, or
+            its container, has left. What would not fit is refused before it is begun.
         **unknown
             Refused with a TypeError.
 
@@ -316,6 +322,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
         ------
         OptimizationError
             If the likelihood has no maximum, for instance when the response has no residual variation.
+        MemoryLimitError
+            If the factorization would need more memory than there is.
 
         Warns
         -----
@@ -347,6 +355,7 @@ class CrossedLMM(MarginalModel, DescribedModel):
                 starts=start_count(starts),
                 solver=solver,
                 **drawing(probes=probes, seed=seed),
+                max_memory=in_bytes(max_memory),
                 maxiter=MAXITER if maxiter is None else whole_number("maxiter", maxiter, wanted=STEPS_WANTED),
                 callback=printer() if disp else None,
             )

@@ -12,6 +12,7 @@ import numpy as np
 from interlace.arrays import FloatArray, IntArray
 from interlace.errors import ArgumentError
 from interlace.pls.factor.iterative import PROBES
+from interlace.pls.factor.level_sums import take_long
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.columns import width
@@ -25,6 +26,7 @@ from interlace.pls.search.criterion import Decomposition, ProfiledCriterion
 from interlace.pls.search.exact import Rows, criterion_error
 from interlace.pls.search.information import (
     EntryInformation,
+    FixedEffectsInformation,
     average_hessian_varpar,
     entries_by_theta,
     entry_information,
@@ -167,6 +169,11 @@ class PLSFit:
         return tuple(blocks)
 
     @cached_property
+    def average_information(self) -> bool:
+        """Whether `hessian_varpar` is the average information: no factor, or it would take long."""
+        return self.monte_carlo is not None or take_long(self.criterion.cp, self.criterion.relcov.layout)
+
+    @cached_property
     def _second_order(self) -> tuple[EntryInformation, FloatArray]:
         """Information and Hessian out of one evaluation at the optimum."""
         criterion = self.criterion.here()
@@ -175,29 +182,31 @@ class PLSFit:
         entries = entry_information(criterion, at)
         return entries, hessian_varpar(criterion, at, now, entries)
 
+    @cached_property
+    def _on_average(self) -> tuple[FixedEffectsInformation, FloatArray]:
+        """What of it takes no traces of pairs."""
+        criterion = self.criterion if self.monte_carlo else self.criterion.here()
+        at = criterion.decompose(self.optimum.phi)
+        now = criterion.derivatives(at)
+        return fixed_effects_information(criterion, at), average_hessian_varpar(criterion, at, now)
+
     @property
     def entries(self) -> EntryInformation:
-        """Traces and cross-products behind the expected information, at the optimum."""
+        """Traces and cross-products behind the expected information, however long they take."""
         return self._second_order[0]
 
     def hessian_varpar(self) -> FloatArray:
-        """Exact Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
+        """Hessian of the deviance in (theta, sigma) at the optimum, shape (m + 1, m + 1).
 
-        Not profiled over sigma. By average information where there is no factor.
+        Not profiled over sigma. Exact unless `average_information` says otherwise.
         """
-        if self.monte_carlo is None:
-            return self._second_order[1].copy()
-        at = self.criterion.decompose(self.optimum.phi)
-        return average_hessian_varpar(self.criterion, at, self.criterion.derivatives(at))
+        return (self._on_average if self.average_information else self._second_order)[1].copy()
 
     def vcov_beta_gradient(self) -> FloatArray:
         """Derivatives of the covariance of beta by (theta, sigma), shape (m + 1, p, p)."""
         by_theta = entries_by_theta(self.criterion.relcov, self.optimum.phi)
-        sigma = float(np.sqrt(self.sigma2))
-        if self.monte_carlo is None:
-            return vcov_beta_gradient(self.entries, by_theta, sigma)
-        at = self.criterion.decompose(self.optimum.phi)
-        return vcov_beta_gradient(fixed_effects_information(self.criterion, at), by_theta, sigma)
+        information = (self._on_average if self.average_information else self._second_order)[0]
+        return vcov_beta_gradient(information, by_theta, float(np.sqrt(self.sigma2)))
 
 
 def fit(
@@ -212,6 +221,7 @@ def fit(
     start: FloatArray | None = None,
     starts: int | None = None,
     solver: Solver = "auto",
+    max_memory: int | None = None,
     maxiter: int = 200,
     callback: Callable[[Iteration], None] | None = None,
     probes: int = PROBES,
@@ -221,7 +231,7 @@ def fit(
 
     Parameters
     ----------
-    factors, terms, X, y, weights, offset, reml, solver, probes, seed
+    factors, terms, X, y, weights, offset, reml, solver, max_memory, probes, seed
         As in `profiled_criterion`.
     start : ndarray of shape (m,), optional
         Starting theta. By default from second moments, see `start.moment_start`.
@@ -270,6 +280,7 @@ def fit(
             solver=solver,
             probes=probes,
             seed=seed,
+            max_memory=max_memory,
         )
         rows = Rows(factors, terms, X, y if offset is None else y - offset, weights)
         return _fitted(criterion, start, maxiter, callback, starts, rows)

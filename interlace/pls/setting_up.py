@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from interlace.arrays import FloatArray
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.solvers import Solver
-from interlace.pls.matrices.basis import fixed_basis, term_basis
-from interlace.pls.matrices.columns import factor_columns, largest_first
-from interlace.pls.matrices.crossproducts import cross_products
+from interlace.pls.matrices.basis import term_basis
+from interlace.pls.matrices.columns import largest_first
+from interlace.pls.matrices.products import model_products
 from interlace.pls.matrices.relcov import relative_covariance
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.search.criterion import ProfiledCriterion
@@ -31,6 +29,7 @@ def profiled_criterion(
     solver: Solver = "auto",
     probes: int = PROBES,
     seed: int = 0,
+    max_memory: int | None = None,
 ) -> ProfiledCriterion:
     """Set up the criterion of a linear mixed model.
 
@@ -54,10 +53,17 @@ def profiled_criterion(
         Factorization, or the way without one.
     probes, seed : int
         Random probes of the iterative solver, and what they are drawn from.
+    max_memory : int, optional
+        Bytes that it may take; by default what the machine has.
 
     Returns
     -------
     ProfiledCriterion
+
+    Raises
+    ------
+    MemoryLimitError
+        If the factorization would not fit.
 
     Examples
     --------
@@ -74,10 +80,16 @@ def profiled_criterion(
     bases = [term_basis(term, weights) for term in terms]
     relcov = relative_covariance(factors, terms, bases)
 
-    sqrt_weights = None if weights is None else np.sqrt(weights)
-    basis, Qy = fixed_basis(X, y if offset is None else y - offset, sqrt_weights)
+    basis, cp = model_products(factors, terms, bases, X, y, relcov.layout, weights=weights, offset=offset)
     check_variation(basis)
-    log_weights = 0.0 if weights is None else float(np.log(weights).sum())
-    columns = factor_columns(terms, bases, len(factors), sqrt_weights)
-    cp = cross_products(factors, columns, Qy, relcov.layout, log_weights)
-    return criterion_of(cp, relcov, factors, basis, reml=reml, solver=solver, probes=probes, seed=seed)
+    return criterion_of(
+        cp,
+        relcov,
+        factors,
+        basis,
+        reml=reml,
+        solver=solver,
+        probes=probes,
+        seed=seed,
+        max_memory=max_memory,
+    )

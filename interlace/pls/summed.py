@@ -45,6 +45,7 @@ def criterion_of(
     solver: Solver = "auto",
     probes: int = PROBES,
     seed: int = 0,
+    max_memory: int | None = None,
 ) -> ProfiledCriterion:
     """Choose a factorization and set up the criterion over it.
 
@@ -52,21 +53,27 @@ def criterion_of(
     ----------
     cp, relcov, factors, basis
         Cross-products, template of Lambda, factors in the order of its layout, basis of X and y.
-    reml, solver, probes, seed
+    reml, solver, probes, seed, max_memory
         As for `interlace.pls.profiled_criterion`.
 
     Returns
     -------
     ProfiledCriterion
     """
-    factorization = choose(cp, relcov.layout, factors, solver)
+    factorization = choose(cp, relcov.layout, factors, solver, max_memory=max_memory)
     if isinstance(factorization, IterativeFactorization):
         return SampledCriterion(cp, relcov, factorization.with_probes(probes, seed), basis, reml=reml)
     return ProfiledCriterion(cp, relcov, factorization, basis, reml=reml)
 
 
 def summed_criterion(
-    products: Products, *, reml: bool = True, solver: Solver = "auto", probes: int = PROBES, seed: int = 0
+    products: Products,
+    *,
+    reml: bool = True,
+    solver: Solver = "auto",
+    probes: int = PROBES,
+    seed: int = 0,
+    max_memory: int | None = None,
 ) -> ProfiledCriterion:
     """Set up the criterion of rows that were summed in chunks.
 
@@ -74,7 +81,7 @@ def summed_criterion(
     ----------
     products : Products
         Of all rows.
-    reml, solver, probes, seed
+    reml, solver, probes, seed, max_memory
         As for `interlace.pls.profiled_criterion`.
 
     Returns
@@ -88,4 +95,4 @@ def summed_criterion(
     """
     check_variation(products.basis)
     own = products.cp, products.relcov, products.factors, products.basis
-    return criterion_of(*own, reml=reml, solver=solver, probes=probes, seed=seed)
+    return criterion_of(*own, reml=reml, solver=solver, probes=probes, seed=seed, max_memory=max_memory)

@@ -13,8 +13,11 @@ from interlace.errors import ArgumentError
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.inference import correlations, lower_triangle
 from interlace.inference.sampling_error import sampling_note
+from interlace.inference.wald import averaged_information
 
 TITLES = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
+# The last line where the exact information would take longer than the fit.
+AVERAGE = "Standard errors of variances, and degrees of freedom, from the average information (large model)."
 TITLE = "Mixed Linear Model Regression Results"
 
 
@@ -293,7 +296,8 @@ def correlation_table(results: EstimatedModel) -> pd.DataFrame:
 
 def _notes(results: EstimatedModel, ddf: Ddf) -> list[str]:
     notes = [] if ddf == "normal" else [f"Degrees of freedom: {TITLES[ddf]}."]
-    return [*notes, *common_notes(results), *sampling_note(results)]
+    averaged = [AVERAGE] if averaged_information(results) else []
+    return [*notes, *common_notes(results), *averaged, *sampling_note(results)]
 
 
 def common_notes(results: EstimatedModel, *more: str) -> list[str]:

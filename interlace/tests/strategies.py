@@ -20,6 +20,7 @@ from interlace.arrays import FloatArray, IntArray
 from interlace.pls import GroupingFactor, PLSFit, ProfiledCriterion, RandomTerm, fit, profiled_criterion
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.fit import fit_criterion, snapshot
+from interlace.tests.nasty import Nasty, nasty
 
 # What this machine can run. That CI has both is a test of its own (test_cholmod_is_present_where_promised).
 SOLVERS: tuple[Solver, ...] = ("blocked", "cholmod") if find_spec("sksparse") else ("blocked",)
@@ -183,3 +184,8 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
         },
         index=rng.permutation(n) + 1000,
     )
+
+
+def nasty_designs(family: str | None = None) -> st.SearchStrategy[Nasty]:
+    """Designs at their worst, see `nasty`; a failing one is made again by its number."""
+    return st.integers(0, 1_000_000).map(lambda number: nasty(2, number, family=family))

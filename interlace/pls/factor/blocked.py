@@ -108,10 +108,12 @@ class BlockedFactorization:
             G *= self._scale
             G *= self._scale[:, None]
             return np.asfortranarray(G)
-        if not self._first.wants_full:  # of such a G only the lower triangle is true
-            G = symmetric_from_lower(np.tril(G))
-        half = self._Lambda2(G, transpose=True)
+        half = self._Lambda2(self._symmetric(G), transpose=True)
         return np.asfortranarray(self._Lambda2(half.T, transpose=True))
+
+    def _symmetric(self, G: FloatArray) -> FloatArray:
+        """Both triangles of G, of which perhaps only the lower one is true."""
+        return G if self._first.wants_full else symmetric_from_lower(np.tril(G))
 
     def _Lambda2(self, B: FloatArray, *, transpose: bool = False) -> FloatArray:
         """Lambda2 B or Lambda2' B; one block per factor, the same for each of its levels."""
@@ -256,9 +258,7 @@ class BlockedFactorization:
         """The same factorization for cross-products of other rows."""
         return BlockedFactorization(cp, self.layout)
 
-    def apart(self, cp: CrossProducts) -> BlockedFactorization:
-        """A second one that moves by itself."""
-        return BlockedFactorization(cp, self.layout)
+    apart = with_products  # a second one that moves by itself
 
     def follow(self, numbers: FloatArray | SparseArray) -> BlockedFactorization:
         """The same factorization, ready for `reweigh`."""
@@ -333,7 +333,10 @@ class BlockedFactorization:
             inverse = np.linalg.inv(Lambda)
             return np.asarray(inverse.T @ (levels * np.eye(K) - inverse @ T @ inverse.T) @ inverse)
         # Not kept by `update`, which mostly goes without: the Schur complement takes its place in memory.
-        G = symmetric_from_lower(np.tril(self._first.absorb(self._A22, self._H, self._left)))
-        own = G[:, self._place[self._rest.slices[i]]]
-        seen = own.reshape(-1, K).T @ self._T22_times(own).reshape(-1, K)
-        return np.asarray(self._own_blocks(G, i).sum(axis=0) - seen)
+        G = self._symmetric(self._first.absorb(self._A22, self._H, self._left))
+        total, place = self._own_blocks(G, i).sum(axis=0), self._place[self._rest.slices[i]]
+        step = K * max(1, ELEMENTS_AT_ONCE // (K * len(G)))
+        for start in range(0, len(place), step):
+            own = G[:, place[start : start + step]]
+            total = total - own.reshape(-1, K).T @ self._T22_times(own).reshape(-1, K)
+        return np.asarray(total)

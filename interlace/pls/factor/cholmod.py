@@ -32,8 +32,6 @@ from .selinv import SelectedInverse
 SMALL_SHARE = 1e-5
 # Columns of the inverse that are solved for together.
 SOLVED_AT_ONCE = 64
-# Seconds of a floating-point operation of CHOLMOD's, on the scale of `selinv.DENSE_FLOP`.
-SPARSE_FLOP = 1e-10
 
 
 def _load() -> ModuleType | None:
@@ -132,13 +130,19 @@ class _Analysis05:
         return sparse.csc_array(self._factor.factor, copy=True)
 
 
-def _analyze(M: SparseArray) -> _Analysis:
+def require() -> ModuleType:
+    """The module, or an error that says how to get it."""
     module = _load()
     if module is None:
         raise ArgumentError(
             'solver="cholmod" needs scikit-sparse, which is not installed. '
             'Install it (pip install "interlace[cholmod]"), or use solver="auto" or "blocked".'
         )
+    return module
+
+
+def _analyze(M: SparseArray) -> _Analysis:
+    module = require()
     return _Analysis05(module, M) if hasattr(module, "CholeskyFactor") else _Analysis04(module, M)
 
 
@@ -177,7 +181,6 @@ class CholmodFactorization:
         L = self._analysis.L()
         L.sort_indices()
         self._plan = SelectedInverse(L)
-        self._column_counts = np.diff(L.indptr)
         self._inverse_perm = np.empty(layout.q, dtype=np.intp)
         self._inverse_perm[self._analysis.perm] = np.arange(layout.q)
         self._numbers: SparseArray | None = None  # see `follow`
@@ -189,11 +192,6 @@ class CholmodFactorization:
     def __reduce__(self) -> tuple[Callable[..., CholmodFactorization], tuple[Any, ...]]:
         """Store the matrix, not CHOLMOD's factor of it: the reader analyses anew, then calls `update`."""
         return _restored, (self._cp, self.layout, self._numbers)
-
-    def predicted_seconds(self) -> float:
-        """Time of a factorization and selected inverse on common hardware, to compare with a dense one."""
-        flops = float((self._column_counts.astype(float) ** 2).sum())
-        return flops * SPARSE_FLOP + self._plan.seconds
 
     def _diagonal_positions(self, f: int) -> IntArray:
         """Where the selected inverse holds the diagonal blocks of factor f, (n_levels, K, K)."""

@@ -31,6 +31,8 @@ ELEMENTS_AT_ONCE = 1 << 22
 MOST_ELEMENTS = 300_000_000
 # Seconds per multiplication on common hardware, sparse by dense and dense by dense.
 SPARSE_COST, DENSE_COST = 1e-9, 4e-11
+# Seconds beyond which the sums are not formed unasked: tables do with an estimate in their place.
+TOO_LONG = 1.0
 
 
 def level_sums(
@@ -60,15 +62,30 @@ def level_sums(
     return by_probing(layout, component, times_N0)
 
 
+def take_long(cp: CrossProducts, layout: Layout) -> bool:
+    """Whether the sums would take longer than a table is worth, on common hardware."""
+    if isinstance(cp.A, np.ndarray) or _elimination_seconds(layout) < TOO_LONG:
+        return False
+    return _probing_seconds(cp.A, layout, _components(cp.A)) > TOO_LONG
+
+
 def _elimination_pays(A: SparseArray, layout: Layout, component: IntArray) -> bool:
+    return _elimination_seconds(layout) < _probing_seconds(A, layout, component)
+
+
+def _elimination_seconds(layout: Layout) -> float:
+    """Infinity where there is nothing to be eliminated into, or no room for it."""
     rest, K = layout.rest, layout.K[0]
     if rest == 0 or (K * K + 6) * rest * rest > MOST_ELEMENTS:
-        return False
+        return np.inf
+    return (2.0 * K * K + 4.0) * float(rest) ** 3 * DENSE_COST
+
+
+def _probing_seconds(A: SparseArray, layout: Layout, component: IntArray) -> float:
     probes = sum(
         int(ranks.max() + 1) * k for ranks, k in zip(_ranks(layout, component), layout.K, strict=True)
     )
-    probing = probes * (4.0 * A.nnz * SPARSE_COST + 2.0 * rest**2 * DENSE_COST)
-    return bool((2.0 * K * K + 4.0) * rest**3 * DENSE_COST < probing)
+    return float(probes) * (4.0 * float(A.nnz) * SPARSE_COST + 2.0 * float(layout.rest) ** 2 * DENSE_COST)
 
 
 # ---- by columns --------------------------------------------------------------------------------

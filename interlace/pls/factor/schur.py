@@ -5,13 +5,15 @@ system, with weights that change at every evaluation while the rows ``a_l`` neve
 gradient needs the inner product of a second sum over the same rows with a matrix.
 
 Where rows and columns are full enough, BLAS forms the sum; elsewhere each row is multiplied out
-once into (position, product) pairs, and a sum is one sparse matrix-vector product.  The most
+once into (position, product) pairs, and a sum is one sparse matrix-vector product.  Where the pairs
+would not fit in memory, the sparse product is formed anew each time, in blocks of columns.  The most
 popular columns, and of the others the longest rows, are treated as full: real designs have a few
 items that nearly everyone saw, and a few people who saw nearly everything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -31,10 +33,13 @@ PAIR_TERM = 8.0
 WHOLE_TERM = 5.0
 # Number of full rows, relative to q, up to which they are multiplied one by one.
 FEW_FULL_ROWS = 0.25
-# Pairs kept at most (12 bytes each); beyond, the longest rows are treated as full.
+# A pair of a sparse product that is formed anew each time.
+PRODUCT_TERM = 5.0
+# Pairs kept at most (12 bytes each).
 PAIR_BUDGET = 30_000_000
-# Elements of the dense copy of the popular columns, at most.
+# Elements of the dense copies of popular columns and of long rows, at most, and of what is made at a time.
 POPULAR_BUDGET = 50_000_000
+ELEMENTS_AT_ONCE = 4_000_000
 
 
 class WeightedGram:
@@ -54,11 +59,13 @@ class WeightedGram:
         counts = np.diff(A[:, : self._rare].indptr)  # entries of each row that would have to be paired
         long = counts > _longest_pair_row(counts, self.q)
         self._long, self._short = np.flatnonzero(long), np.flatnonzero(~long)
-        self._long_rows = A[self._long].toarray()
+        self._long_rows = _small_enough(A[self._long])
         rare = A[self._short][:, : self._rare]
-        self._popular = A[self._short][:, self._rare :].toarray()
-        self._across, self._squares = rare.T, rare.multiply(rare).tocsr()
-        self._paired, self._products = _multiply_out(rare, self.q)
+        self._popular = _small_enough(A[self._short][:, self._rare :])
+        self._rare_rows, self._squares = rare, rare.multiply(rare).tocsr()
+        self._pairs = (
+            _Pairs(rare, self.q) if _n_pairs(counts[self._short]) <= PAIR_BUDGET else _Product(rare, self.q)
+        )
 
     def __call__(self, w: FloatArray) -> FloatArray:
         """The sum: lower triangle, zeros above, shape (q, q), Fortran order.
@@ -69,11 +76,11 @@ class WeightedGram:
             Non-negative weights.
         """
         rare, short = self._rare, w[self._short]
-        gram = (self._products @ short[self._paired]).reshape(self.q, self.q).T  # Fortran order, no copy
+        gram = self._pairs.gram(short)
         if rare < self.q:
             gram[rare:, :rare], gram[rare:, rare:] = self._with_popular(short)
-        if len(self._long):
-            root = self._long_rows * np.sqrt(w[self._long])[:, None]
+        for rows, own in _blocks(self._long_rows, w[self._long]):
+            root = rows * np.sqrt(own)[:, None]
             gram = blas.dsyrk(1.0, root.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
         return np.asarray(gram)
 
@@ -88,22 +95,92 @@ class WeightedGram:
             In Fortran order; of the upper triangle nothing counts.
         """
         rare, short = self._rare, w[self._short]
-        pairs = self._products.T @ T.T.reshape(-1)
-        total = 2.0 * float(short[self._paired] @ pairs)
+        total = 2.0 * self._pairs.inner(short, T)
         total -= float(short @ (self._squares @ np.diagonal(T)[:rare]))
         if rare < self.q:
             across, popular = self._with_popular(short)
             total += 2.0 * float(np.vdot(across, T[rare:, :rare])) + _inner(popular, T[rare:, rare:])
         if len(self._long) > FEW_FULL_ROWS * self.q:
-            total += _inner(_square(self._long_rows, w[self._long]), T)
-        elif len(self._long):  # twice the operations, but no matrix of q columns
-            seen = blas.dsymm(1.0, T, self._long_rows.T, lower=1)
-            total += float(np.einsum("ql,lq,l->", seen, self._long_rows, w[self._long]))
+            return total + _inner(self._of_long_rows(w[self._long]), T)
+        for rows, own in _blocks(
+            self._long_rows, w[self._long]
+        ):  # twice the operations, but no matrix of q columns
+            seen = blas.dsymm(1.0, T, rows.T, lower=1)
+            total += float(np.einsum("ql,lq,l->", seen, rows, own))
         return total
+
+    def _of_long_rows(self, w: FloatArray) -> FloatArray:
+        """The sum over long rows: lower triangle, zeros above."""
+        return sum((_square(rows, own) for rows, own in _blocks(self._long_rows, w)), np.zeros(()))
 
     def _with_popular(self, short: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Blocks of the sum over short rows: popular by rare columns, popular by popular ones."""
-        return (self._across @ (self._popular * short[:, None])).T, _square(self._popular, short)
+        across, popular = np.zeros((self._rare, self.q - self._rare)), np.zeros(())
+        start = 0
+        for rows, own in _blocks(self._popular, short):
+            across += self._rare_rows[start : start + len(rows)].T @ (rows * own[:, None])
+            popular = popular + _square(rows, own)
+            start += len(rows)
+        return across.T, popular
+
+
+class _Pairs:
+    """Sums over rows that were multiplied out once."""
+
+    def __init__(self, A: SparseArray, q: int) -> None:
+        self._q = q
+        self._paired, self._products = _multiply_out(A, q)
+
+    def gram(self, w: FloatArray) -> FloatArray:
+        """The sum, lower triangle, zeros above, shape (q, q), Fortran order."""
+        return np.asarray((self._products @ w[self._paired]).reshape(self._q, self._q).T)  # no copy
+
+    def inner(self, w: FloatArray, T: FloatArray) -> float:
+        """Inner product of its lower triangle with that of T."""
+        return float(w[self._paired] @ (self._products.T @ T.T.reshape(-1)))
+
+
+class _Product:
+    """The same, multiplied anew each time."""
+
+    def __init__(self, A: SparseArray, q: int) -> None:
+        self._q, self._rows, self._columns = q, A, A.T.tocsr()
+
+    def gram(self, w: FloatArray) -> FloatArray:
+        """The sum, lower triangle, zeros above, shape (q, q), Fortran order."""
+        gram = np.zeros((self._q, self._q))
+        for own, block in self._blocks(w):
+            gram[own, own.start : self._rows.shape[1]] = block
+        return gram.T
+
+    def inner(self, w: FloatArray, T: FloatArray) -> float:
+        """Inner product of its lower triangle with that of T."""
+        return sum(
+            float(np.vdot(block, T.T[own, own.start : self._rows.shape[1]])) for own, block in self._blocks(w)
+        )
+
+    def _blocks(self, w: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        """Some columns of the lower triangle, as rows."""
+        width = self._rows.shape[1]
+        step = max(1, ELEMENTS_AT_ONCE // self._q)
+        for start in range(0, width, step):
+            own = slice(start, min(start + step, width))
+            columns = self._columns[own]
+            columns.data = columns.data * w[columns.indices]
+            yield own, np.triu((columns @ self._rows[:, start:]).toarray())
+
+
+def _small_enough(A: SparseArray) -> FloatArray | SparseArray:
+    """As a dense matrix if that fits the budget."""
+    return A.toarray() if A.shape[0] * A.shape[1] <= POPULAR_BUDGET else A
+
+
+def _blocks(A: FloatArray | SparseArray, w: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Dense rows and their weights, some at a time."""
+    step = max(1, ELEMENTS_AT_ONCE // max(1, A.shape[1]))
+    for start in range(0, A.shape[0], step):
+        own = A[start : start + step]
+        yield own if isinstance(own, np.ndarray) else own.toarray(), w[start : start + step]
 
 
 def _square(A: FloatArray, w: FloatArray) -> FloatArray:
@@ -139,17 +216,16 @@ def _popular_columns(A: SparseArray) -> int:
 
 
 def _longest_pair_row(counts: IntArray, q: int) -> float:
-    """Row length above which BLAS is cheaper, or above which the pairs would not fit."""
-    longest = q * np.sqrt(BLAS_TERM / PAIR_TERM)
-    ordered = np.sort(counts)
-    long = ordered[ordered > longest].astype(float)
-    if (long**2 * PAIR_TERM - q**2 * BLAS_TERM).sum() / 2 < q**2 * WHOLE_TERM:
-        longest = np.inf
-    pairs = np.cumsum(ordered * (ordered + 1.0) / 2)
-    affordable = int(np.searchsorted(pairs, PAIR_BUDGET, side="right"))
-    if affordable < len(ordered):
-        longest = min(longest, float(ordered[affordable]) - 1)
-    return float(longest)
+    """Row length above which BLAS is cheaper."""
+    kept = _n_pairs(counts) <= PAIR_BUDGET
+    longest = q * np.sqrt(BLAS_TERM / (PAIR_TERM if kept else PRODUCT_TERM))
+    long = counts[counts > longest].astype(float)
+    saved = (long**2 * (PAIR_TERM if kept else PRODUCT_TERM) - q**2 * BLAS_TERM).sum() / 2
+    return float(np.inf if saved < q**2 * WHOLE_TERM else longest)
+
+
+def _n_pairs(counts: IntArray) -> float:
+    return float((counts * (counts + 1.0)).sum() / 2.0)
 
 
 def _multiply_out(A: SparseArray, q: int) -> tuple[IntArray, SparseArray]:

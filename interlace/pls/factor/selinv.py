@@ -61,11 +61,6 @@ class SelectedInverse:
     ----------
     L : sparse CSC matrix of shape (q, q)
         Lower triangular Cholesky factor, sorted indices, the filled pattern with its zeros.
-
-    Attributes
-    ----------
-    seconds : float
-        Predicted time of an evaluation, on common hardware.
     """
 
     def __init__(self, L: SparseArray) -> None:
@@ -73,7 +68,7 @@ class SelectedInverse:
         self._indptr, self._indices = L.indptr.astype(np.intp), L.indices.astype(np.intp)
         self._below = np.diff(self._indptr) - 1
         starts = self._supernodes()
-        n_sparse, self._keep, self.seconds = self._dense_from(starts)
+        n_sparse, self._keep = self._dense_from(starts)
         self._root = int(np.append(starts, self.q)[n_sparse])
         self._size = int(self._indptr[self._root])
         column = np.repeat(np.arange(self._root), self._below[: self._root] + 1)
@@ -88,8 +83,8 @@ class SelectedInverse:
         follows[1:] = (below > 0) & (parent == np.arange(1, self.q)) & (below == self._below[1:] + 1)
         return np.flatnonzero(~follows)
 
-    def _dense_from(self, starts: IntArray) -> tuple[int, bool, float]:
-        """How many supernodes stay sparse, whether to keep their pairs, and the least predicted time."""
+    def _dense_from(self, starts: IntArray) -> tuple[int, bool]:
+        """How many supernodes stay sparse where that takes least time, and whether to keep their pairs."""
         ends = np.append(starts[1:], self.q)
         s = self._below[ends - 1].astype(float)
         pairs = np.concatenate([[0.0], np.cumsum(s**2)])
@@ -98,7 +93,7 @@ class SelectedInverse:
         dense = (self.q - np.append(starts, self.q)).astype(float) ** 3
         seconds = pairs * gathered + work * BATCHED_FLOP + dense * DENSE_FLOP
         best = int(np.argmin(seconds))
-        return best, bool(pairs[best] <= KEPT_PAIRS), float(seconds[best])
+        return best, bool(pairs[best] <= KEPT_PAIRS)
 
     def _schedule(self, starts: IntArray) -> list[_Batch]:
         if not len(starts):

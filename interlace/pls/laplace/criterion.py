@@ -95,6 +95,8 @@ class LaplaceCriterion:
         What the log-likelihood of the rows has beside that of the cells.
     solver : {"auto", "cholmod", "blocked"}
         Factorization.
+    max_memory : int, optional
+        Bytes that it may take; by default what the machine has.
     """
 
     def __init__(
@@ -105,9 +107,10 @@ class LaplaceCriterion:
         constant: float,
         *,
         solver: Solver = "auto",
+        max_memory: int | None = None,
     ) -> None:
         self.cells, self.relcov, self.family, self.constant = cells, relcov, family, constant
-        self.weighted = Weighted(cells, solver)
+        self.weighted = Weighted(cells, solver, max_memory=max_memory)
         self.m, self.p, self.k = relcov.m, cells.p, len(family.psi_names)
         self._thread = get_ident()
 

@@ -217,6 +217,7 @@ def fit_laplace(
     fast: bool = False,
     start: FloatArray | None = None,
     solver: Solver = "auto",
+    max_memory: int | None = None,
     maxiter: int = 200,
     callback: Callable[[LaplaceIteration], None] | None = None,
 ) -> LaplaceFit:
@@ -252,6 +253,8 @@ def fit_laplace(
         Starting (theta, beta, psi). By default a small covariance and one loose joint iteration.
     solver : {"auto", "cholmod", "blocked"}
         Factorization.
+    max_memory : int, optional
+        Bytes that it may take; by default what the machine has.
     maxiter : int
         Newton steps at most.
     callback : callable, optional
@@ -271,6 +274,8 @@ def fit_laplace(
         constant among the columns of an ordinal model.
     OptimizationError
         If the criterion is not finite at the start.
+    MemoryLimitError
+        If the factorization would not fit.
 
     Notes
     -----
@@ -306,7 +311,16 @@ def fit_laplace(
     ]
     with suitable_threads(sum(columns) - max(columns)):
         problem = laplace_problem(
-            factors, terms, X, y, family, weights=weights, trials=trials, offset=offset, solver=solver
+            factors,
+            terms,
+            X,
+            y,
+            family,
+            weights=weights,
+            trials=trials,
+            offset=offset,
+            solver=solver,
+            max_memory=max_memory,
         )
         return fit_problem(problem, nagq=nagq, fast=fast, start=start, maxiter=maxiter, callback=callback)
 

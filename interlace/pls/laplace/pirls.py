@@ -47,16 +47,20 @@ class Weighted:
         The rows.
     solver : {"auto", "cholmod", "blocked"}
         Factorization.
+    max_memory : int, optional
+        Bytes that it may take; by default what the machine has.
     """
 
-    def __init__(self, cells: Cells, solver: Solver) -> None:
+    def __init__(self, cells: Cells, solver: Solver, *, max_memory: int | None = None) -> None:
         self.cells = cells
         self.count = 0
         layout = cells.rows.layout
         factors = [
             GroupingFactor(codes, n) for codes, n in zip(cells.rows.codes, layout.n_levels, strict=True)
         ]
-        self.factorization: Factorization = choose(cells.products(), layout, factors, solver)
+        self.factorization: Factorization = choose(
+            cells.products(), layout, factors, solver, max_memory=max_memory, reweighed=True
+        )
         self.factorization = self.factorization.follow(cells.assembly.numbers)
         self.w = np.ones(cells.n)
 

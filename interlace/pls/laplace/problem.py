@@ -87,12 +87,13 @@ def laplace_problem(
     trials: FloatArray | None = None,
     offset: FloatArray | None = None,
     solver: Solver = "auto",
+    max_memory: int | None = None,
 ) -> Problem:
     """Set up the criterion of a generalised linear mixed model.
 
     Parameters
     ----------
-    factors, terms, X, y, family, weights, trials, offset, solver
+    factors, terms, X, y, family, weights, trials, offset, solver, max_memory
         As in `fit.fit_laplace`.
 
     Returns
@@ -121,7 +122,7 @@ def laplace_problem(
         Qy=np.column_stack([Q[own] * np.sqrt(n), found.y]),
         log_weights=None,
     )
-    criterion = _criterion(rows, found.m, offset[own], relcov, family, found.constant, solver)
+    criterion = _criterion(rows, found.m, offset[own], relcov, family, found.constant, solver, max_memory)
     return Problem(criterion, R / np.sqrt(n), n, tuple(order))
 
 
@@ -133,8 +134,10 @@ def _criterion(
     family: Family,
     constant: float,
     solver: Solver,
+    max_memory: int | None,
 ) -> LaplaceCriterion:
-    return LaplaceCriterion(cells_of(rows, m, offset), relcov, family, constant, solver=solver)
+    cells = cells_of(rows, m, offset)
+    return LaplaceCriterion(cells, relcov, family, constant, solver=solver, max_memory=max_memory)
 
 
 def _refuse_constant(family: Family, Q: FloatArray) -> None:

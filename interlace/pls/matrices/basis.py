@@ -22,6 +22,8 @@ from .triangular import upper_solve, upper_solve_right
 DEPENDENT = 1e-7
 # A Gram matrix squares the condition: its Cholesky factor serves while pivots stay above this.
 LEAST_GRAM_PIVOT = 1e-4
+# Rows of a term that are copied at a time.
+ROWS_AT_ONCE = 1 << 18
 
 
 def independent_columns(X: FloatArray) -> tuple[int, ...]:
@@ -57,7 +59,11 @@ def independent_columns(X: FloatArray) -> tuple[int, ...]:
 
 def _gram_factor(X: FloatArray) -> FloatArray | None:
     """Upper R with X'X = R'R if X is well conditioned, else None."""
-    gram = X.T @ X
+    return factor_of_gram(X.T @ X)
+
+
+def factor_of_gram(gram: FloatArray) -> FloatArray | None:
+    """Upper R with R'R = gram, (p, p), if the columns behind it are well conditioned, else None."""
     norms = np.sqrt(np.diagonal(gram))
     if not norms.min() > 0.0:
         return None
@@ -192,15 +198,24 @@ def term_basis(term: RandomTerm, weights: FloatArray | None) -> FloatArray:
     Lower rather than upper: then ``R Lambda_i`` is lower triangular too, and theta goes back and
     forth between the user's columns and the orthonormal ones by a matrix product.
     """
-    Xi = term.Xi if weights is None else term.Xi * np.sqrt(weights)[:, None]
-    n, k = Xi.shape
-    scale = np.sqrt(np.einsum("ij,ij->j", Xi, Xi) / n)
+    n, k = term.Xi.shape
+    parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE)]
+    squares = [np.einsum("ij,ij->j", Xi, Xi) for Xi in (_weighted(term, weights, own) for own in parts)]
+    scale = np.sqrt(sum(squares[1:], squares[0]) / n)
     scale[scale == 0.0] = 1.0
     if k == 1:
         return np.diag(scale)
-    upper = np.asarray(np.linalg.qr(Xi[:, ::-1] / (scale[::-1] * np.sqrt(n)), mode="r"))
+    units = scale[::-1] * np.sqrt(n)
+    uppers = [np.linalg.qr(_weighted(term, weights, own)[:, ::-1] / units, mode="r") for own in parts]
+    upper = np.asarray(uppers[0] if len(parts) == 1 else np.linalg.qr(np.concatenate(uppers), mode="r"))
     lower = upper[:k, :k][::-1, ::-1] * scale  # reversing rows and columns turns upper into lower
     pivots = np.diagonal(lower)
     if lower.shape != (k, k) or (np.abs(pivots) < DEPENDENT * scale).any():
         return np.diag(scale)  # redundant columns: only their scale can be settled
     return np.asarray(lower * np.sign(pivots)[:, None])
+
+
+def _weighted(term: RandomTerm, weights: FloatArray | None, own: slice) -> FloatArray:
+    """Some rows of a term times the square root of their weights."""
+    Xi = term.Xi[own]
+    return Xi if weights is None else Xi * np.sqrt(weights[own])[:, None]

@@ -105,7 +105,7 @@ def cross_products(
         A = Z.T @ Z
         B = Z.T @ Qy
     else:
-        Zs = _sparse_Z(factors, columns, layout, n)
+        Zs = sparse_Z(factors, columns, layout, n)
         Zt = Zs.T.tocsr()
         A = Zt @ Zs
         B = Zt @ Qy
@@ -128,9 +128,10 @@ def _dense_Z(
     return Z
 
 
-def _sparse_Z(
+def sparse_Z(
     factors: Sequence[GroupingFactor], columns: Sequence[FloatArray], layout: Layout, n: int
 ) -> SparseArray:
+    """Z, (n, q), from each factor's columns, in CSR format."""
     width = sum(layout.K)
     # int32 indices while they suffice: half the memory traffic, and CHOLMOD's plain interface.
     index_type = np.int32 if max(n * width, layout.q) < 2**31 else np.int64

@@ -10,6 +10,7 @@ import pytest
 
 import interlace
 from interlace.errors import InferenceError, InterlaceError
+from interlace.report.summary import AVERAGE
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def test_standard_errors_tests_and_predictions_are_those_of_the_exact_fit(iterat
 
 def test_the_summary_says_so_in_its_last_line(iterative, exact):
     words = " ".join(str(iterative.summary()).split("=====")[-1].split())
-    last = words.split("Degrees of freedom: Satterthwaite. ")[-1]
+    averaged, _, last = words.split("Degrees of freedom: Satterthwaite. ")[-1].partition(" Iterative")
+    last = f"Iterative{last}"
+    assert averaged == AVERAGE
     assert last.startswith("Iterative solver with 16 probes: Monte-Carlo error at most")
     assert "Iterative" not in str(exact.summary())
 

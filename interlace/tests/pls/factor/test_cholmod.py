@@ -150,14 +150,6 @@ def test_a_bad_pivot_is_reported(generation, problem):
         CholmodFactorization(negative, layout)
 
 
-def test_predicted_time_grows_with_fill(generation):
-    rng = np.random.default_rng(1)
-    sparse_cp, sparse_layout = products(rng, crossed_factors(rng, 40, (20, 20)), (1, 1))
-    filled_cp, filled_layout = products(rng, crossed_factors(rng, 2000, (20, 20)), (1, 1))
-    cost = CholmodFactorization(sparse_cp, sparse_layout).predicted_seconds()
-    assert 0 < cost < CholmodFactorization(filled_cp, filled_layout).predicted_seconds()
-
-
 def test_without_scikit_sparse(monkeypatch, problem):
     cp, layout, _ = problem
     monkeypatch.setitem(sys.modules, "sksparse.cholmod", None)  # importing it now raises ImportError

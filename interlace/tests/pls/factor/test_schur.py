@@ -36,7 +36,15 @@ LIMITS = {
     "full rows are many": {"PAIR_TERM": 1e9, "ROW_TERM": 1e9, "FEW_FULL_ROWS": 0.0},
     "no room for columns": {"PAIR_TERM": 1e3, "ROW_TERM": 1e-3, "BLAS_TERM": 1e-3, "POPULAR_BUDGET": -1},
     "no room for pairs": {"BLAS_TERM": 1e9, "PAIR_BUDGET": 0},
-    "room for some": {"BLAS_TERM": 1e9, "PAIR_BUDGET": 300},
+    "few columns of products at a time": {"BLAS_TERM": 1e9, "PAIR_BUDGET": 0, "ELEMENTS_AT_ONCE": 60},
+    "long rows beside products": {"PAIR_BUDGET": 0, "PRODUCT_TERM": 0.2, "WHOLE_TERM": -1e9},
+    "long rows kept sparse": {"PAIR_TERM": 1e9, "ROW_TERM": 1e9, "POPULAR_BUDGET": 1, "ELEMENTS_AT_ONCE": 60},
+    "columns full, a few rows at a time": {
+        "PAIR_TERM": 1e3,
+        "ROW_TERM": 1e-3,
+        "BLAS_TERM": 1e-3,
+        "ELEMENTS_AT_ONCE": 30,
+    },
 }
 
 

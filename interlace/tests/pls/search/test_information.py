@@ -9,7 +9,9 @@ from numpy.testing import assert_allclose
 
 from interlace import CrossedLMM, pls
 from interlace.pls.factor import level_sums as sums
-from interlace.pls.search.information import _times_N0, entry_information
+from interlace.pls.matrices import crossproducts as storages
+from interlace.pls.search.information import _times_N0, entries_by_theta, entry_information
+from interlace.report.summary import AVERAGE
 from interlace.tests.bank import SMALL
 from interlace.tests.fits import fitted
 
@@ -140,3 +142,50 @@ def test_a_model_without_fixed_effects():
     at = fit.criterion.decompose(fit.optimum.phi)
     assert entry_information(fit.criterion, at).P.shape == (1, 0, 0)
     assert_allclose(fit.hessian_varpar(), by_differences(fit), rtol=1e-6)
+
+
+@pytest.fixture
+def large(monkeypatch, crossed):
+    """A fit that is taken to be too large for the exact information, and the same with it."""
+    monkeypatch.setattr(sums, "TOO_LONG", 0.0)
+    for name in ("DENSE_Z", "DENSE_Q"):
+        monkeypatch.setattr(storages, name, 0)
+    model = CrossedLMM.from_formula("y ~ x + w + (1 + x | a) + (1 | b)", crossed)
+    averaged = model.fit()
+    assert averaged.pls_fit.average_information
+    assert averaged.pls_fit.hessian_varpar().shape == (5, 5)
+    monkeypatch.setattr(sums, "TOO_LONG", np.inf)
+    exact = model.fit()
+    assert not exact.pls_fit.average_information
+    return averaged, exact
+
+
+def test_average_information_is_the_average_of_observed_and_expected(large):
+    """At the optimum the score matrices vanish, and with them what they add to either Hessian."""
+    averaged, exact = (result.pls_fit for result in large)
+    by_theta = entries_by_theta(exact.criterion.relcov, exact.optimum.phi)
+    expected = by_theta.T @ exact.entries.pairs_projected @ by_theta
+    observed = exact.hessian_varpar()[:-1, :-1]
+    scale = np.sqrt(np.outer(np.diag(observed), np.diag(observed)))
+    # The search ends where the gradient is 1e-6 of the criterion's scale.
+    assert_allclose(averaged.hessian_varpar()[:-1, :-1] / scale, (observed + expected) / 2 / scale, atol=1e-5)
+    assert_allclose(averaged.hessian_varpar()[-1], exact.hessian_varpar()[-1], rtol=1e-12)
+
+
+def test_what_does_not_need_the_traces_is_exact_in_large_models(large):
+    averaged, exact = large
+    assert_allclose(averaged.pls_fit.vcov_beta_gradient(), exact.pls_fit.vcov_beta_gradient(), rtol=1e-12)
+    assert_allclose(averaged.pls_fit.entries.pairs, exact.pls_fit.entries.pairs, rtol=1e-12)
+
+
+def test_tables_of_large_models_say_so_and_are_near_the_exact_ones(large):
+    averaged, exact = large
+    assert averaged.summary().extra_txt[-1] == AVERAGE
+    assert AVERAGE not in exact.summary().extra_txt
+    # Observed and expected information of 500 rows and 15 levels differ by some per cent.
+    assert_allclose(averaged.bse_re, exact.bse_re, rtol=0.1)
+    assert_allclose(averaged.coef_table()["df"], exact.coef_table()["df"], rtol=0.1)
+
+
+def test_models_of_ordinary_size_have_the_exact_information():
+    assert not fitted("inst_service").result.pls_fit.average_information
