@@ -117,7 +117,7 @@ def build_design(
 
     sides = [parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars)]
     outcome = parse_response(formula.response)
-    _check_names(outcome, bars, sides)
+    check_names(outcome, bars, sides)
     variables = {code: evaluate(code, columns, env) for code in variables_of(sides)}
     response = evaluate(outcome, columns, env, numeric=respond is None)
     offsets = [evaluate(text, columns, env, numeric=True) for text in formula.offsets]
@@ -162,8 +162,22 @@ def build_design(
     return assemble(parts, rank=rank)
 
 
-def _check_names(outcome: str, bars: Sequence[Bar], sides: Sequence[Terms]) -> None:
-    """Refuse the response as its own covariate, and a column with the name of the constant beside it."""
+def check_names(outcome: str, bars: Sequence[Bar], sides: Sequence[Terms]) -> None:
+    """Refuse the response as its own covariate, and a column with the name of the constant beside it.
+
+    Parameters
+    ----------
+    outcome : str
+        Code of the response.
+    bars : sequence of Bar
+        Random-effects terms.
+    sides : sequence of Terms
+        The fixed part, then the left side of every bar.
+
+    Raises
+    ------
+    FormulaError
+    """
     wheres = ["the fixed part", *(f"the random-effects term {bar}" for bar in bars)]
     for where, terms, bar in zip(wheres, sides, [None, *bars], strict=True):
         if any(outcome in term for term in terms) or (bar is not None and outcome in bar.factors):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.design.assembly import Rank, sum_of
-from interlace.design.from_formula import numbers
+from interlace.design.from_formula import check_names, numbers
 from interlace.errors import DesignError, FormulaError
 from interlace.formula.bars import collect_bars
 from interlace.formula.chunkwise import columns_of
@@ -137,6 +137,7 @@ def plan_of(
     )
     sides = (parse_terms(formula.fixed, what="fixed part"), *(parse_terms(bar.lhs) for bar in bars))
     response = parse_response(formula.response)
+    check_names(response, bars, sides)
     codes = [*variables_of(sides), response, *formula.offsets]
     used = [name for code in codes for name in columns_of(code, known)]
     used += [name for bar in bars for name in bar.factors]

@@ -135,6 +135,7 @@ REFUSED = {
     "y ~ x + (1 | usr)": r"columns not in the data: \['usr'\]. Did you mean 'user'\?",
     "kind ~ x + (1 | user)": 'the response "kind" holds categories',
     "y ~ x": "no random effects",
+    "y ~ x + y + (1 | user)": 'the response "y" is in the fixed part too, and cannot explain itself',
     "y ~ x + (1 | ones)": r'grouping factor "ones" must have > 1 level',
     "y ~ x + (1 | row)": r'grouping factor "row" has as many levels \(\d+\) as there are rows',
     "y ~ one + (1 | user)": 'the categorical variable "one" has one level',
