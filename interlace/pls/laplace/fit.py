@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from interlace.arrays import FloatArray
-from interlace.errors import ArgumentError
+from interlace.errors import ArgumentError, OptimizationError
 from interlace.family import Family
 from interlace.pls.factor.solvers import Solver
 from interlace.pls.fit import _factor_bases, _modes, _singular_directions
@@ -20,7 +20,7 @@ from interlace.pls.matrices.triangular import eigen, upper_solve
 from interlace.pls.search.certificate import Certificate
 
 from .certificate import certify_laplace
-from .criterion import Evaluation
+from .criterion import Evaluation, LaplaceCriterion
 from .joint import JointCriterion
 from .measured import SHARP, measured_hessian
 from .problem import Problem, laplace_problem
@@ -28,7 +28,7 @@ from .quadrature import QuadratureCriterion
 from .search import LaplaceIteration, LaplaceOptimum, minimize, without_gauge
 from .separation import Separation, proof
 from .slopes import Slopes
-from .start import loose_start
+from .start import LARGE, loose_start
 
 # Share of the largest curvature below which a direction has no variance that could be told.
 NO_CURVATURE = 1e-9
@@ -356,13 +356,30 @@ def fit_problem(
     if nagq > 1:
         problem = replace(problem, criterion=QuadratureCriterion(problem.criterion, int(nagq)))
     criterion = problem.criterion
+    sought = JointCriterion(criterion) if fast else criterion
     if start is None:
         x, guess = loose_start(criterion)
     else:
         x, guess = _given(problem, start), None
-    sought = JointCriterion(criterion) if fast else criterion
     optimum = minimize(sought, x, guess, maxiter=maxiter, callback=callback)
+    if start is None and not criterion.family.concave:
+        optimum = _lower(sought, optimum, maxiter, callback)
     return snapshot(problem, optimum, nagq, fast=fast)
+
+
+def _lower(
+    criterion: LaplaceCriterion,
+    optimum: LaplaceOptimum,
+    maxiter: int,
+    callback: Callable[[LaplaceIteration], None] | None,
+) -> LaplaceOptimum:
+    """An optimum, or that of a search from large variances if it is lower, or the only one."""
+    x, guess = loose_start(criterion, LARGE)
+    try:
+        other = minimize(criterion, x, guess, maxiter=maxiter, callback=callback)
+    except OptimizationError:  # not finite there
+        return optimum
+    return min(optimum, other, key=lambda found: (not found.converged, found.at.objective))
 
 
 def _given(problem: Problem, start: FloatArray) -> FloatArray:

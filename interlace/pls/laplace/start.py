@@ -11,21 +11,24 @@ from interlace.arrays import FloatArray
 from .criterion import Guess, LaplaceCriterion
 from .pirls import HALVINGS
 
-# Standard deviation of every random effect in its basis, in units of eta.
-SMALL = 0.5
+# Standard deviation of every random effect in its basis, in units of eta; and the other one that a search is
+# begun from where the likelihood of a row is not concave, so that there may be two optima.
+SMALL, LARGE = 0.5, 2.0
 # Rounds at most, and change of eta that ends them: under separation a tight iteration runs off to infinity.
 ROUNDS, LOOSE = 8, 0.1
 # Share of the largest curvature that stands for none.
 FLOOR = 1e-8
 
 
-def loose_start(criterion: LaplaceCriterion) -> tuple[FloatArray, Guess]:
+def loose_start(criterion: LaplaceCriterion, sd: float = SMALL) -> tuple[FloatArray, Guess]:
     """Starting parameters and the modes there.
 
     Parameters
     ----------
     criterion : LaplaceCriterion
         The criterion.
+    sd : float
+        Standard deviation of every random effect in its basis, in units of eta.
 
     Returns
     -------
@@ -37,12 +40,13 @@ def loose_start(criterion: LaplaceCriterion) -> tuple[FloatArray, Guess]:
     cells, family = criterion.cells, criterion.family
     psi = family.start_psi(cells.y, cells.m)
     unit = float(np.exp(psi[0])) if family.link == "identity" else 1.0
-    phi = np.where(criterion.relcov.diagonal, SMALL * unit, 0.0)
+    phi = np.where(criterion.relcov.diagonal, sd * unit, 0.0)
     gamma = _regression(criterion)
     joint = Joint(criterion, criterion.relcov.Lambda(phi), gamma, psi)
-    for _ in range(ROUNDS):
-        if joint.step() < LOOSE * unit:
-            break
+    with np.errstate(over="ignore", invalid="ignore"):  # a step too far is halved
+        for _ in range(ROUNDS):
+            if joint.step() < LOOSE * unit:
+                break
     return np.concatenate([phi, joint.gamma, psi]), (joint.b, joint.v)
 
 

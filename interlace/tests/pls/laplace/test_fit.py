@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from interlace.errors import InterlaceError, OptimizationError
 from interlace.family import Gamma, Poisson
 from interlace.pls import GroupingFactor, RandomTerm
+from interlace.pls.laplace.fit import _lower
+from interlace.pls.laplace.search import minimize
+from interlace.pls.laplace.start import loose_start
 from interlace.tests.strategies import SOLVERS
 
 from .bank import model
@@ -158,3 +162,15 @@ def test_a_start_out_of_reach_is_an_error():
 def test_generalised_models_need_a_factor():
     with pytest.raises(InterlaceError, match="iterative solver has no factor, and generalised models"):
         small("poisson").fit(solver="iterative")
+
+
+def test_where_rows_are_not_concave_two_starts_compete():
+    criterion = small("gaussian log", n=120).problem().criterion
+    x, guess = loose_start(criterion)
+    early, best = minimize(criterion, x, guess, maxiter=1), minimize(criterion, x, guess)
+    # One that did not get there gives way, however low; one that did stays or is bettered.
+    for first in (early, replace(early, at=replace(early.at, objective=-1e9))):
+        assert _lower(criterion, first, 200, None).converged
+    found = _lower(criterion, best, 200, None)
+    assert found.converged
+    assert found.at.objective <= best.at.objective
