@@ -30,7 +30,7 @@ def parse_responses(text: str) -> tuple[str, ...]:
     Examples
     --------
     >>> parse_responses("up + down"), parse_responses("cbind(up, n - up)")
-    (('up', 'down'), ('up', 'n - up'))
+    (('up', 'down'), ('up', 'I(n - up)'))
     """
     bound = _bound_columns(text)
     if bound:
@@ -54,4 +54,10 @@ def _bound_columns(text: str) -> tuple[str, ...]:
         return ()
     if len(call.args) != 2 or call.keywords:
         raise FormulaError(f'the response "{text}" does not bind two columns; wanted successes, failures')
-    return tuple(ast.unparse(argument) for argument in call.args)
+    return tuple(_variable(argument) for argument in call.args)
+
+
+def _variable(argument: ast.expr) -> str:
+    """Code of one variable: arithmetic would be read as terms of a formula, ``n - y`` as n without y."""
+    code = ast.unparse(argument)
+    return f"I({code})" if isinstance(argument, ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp) else code

@@ -214,3 +214,11 @@ def test_one_call_refuses_reml_and_nodes_for_two_terms():
         interlace.fit("y ~ x + (1 | g)", TICKS, family="poisson", weights="x")
     with pytest.raises(ValueError, match=r"nagq=5 nodes are for one scalar random effect.*\(x \| g\)"):
         interlace.fit("y ~ x + (x | g)", TICKS, family="poisson", nagq=5)
+
+
+@pytest.mark.parametrize("pair", ["size - incidence, incidence", "(size - incidence) * 1, +incidence"])
+def test_arithmetic_among_successes_is_arithmetic(pair):
+    fit = fitted(f"cbind({pair}) ~ period + (1 | herd)", table("cbpp"), family="binomial")
+    # Failures for successes: the same likelihood, the other signs.
+    assert fit.objective == pytest.approx(cbpp().objective, abs=1e-7)
+    np.testing.assert_allclose(fit.fe_params, -cbpp().fe_params, atol=1e-5)
