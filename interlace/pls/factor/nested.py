@@ -141,7 +141,15 @@ class NestedFactorization:
 
     def conditional_among(self, columns: IntArray) -> FloatArray:
         """T among some columns of Z, in increasing order, (c, c)."""
-        return solved_among(self, columns)
+        if len(self.layout.K) > 1:
+            return solved_among(self, columns)
+        # One factor: levels are independent, and T is its diagonal blocks.
+        level, place = np.divmod(columns, self.layout.K[0])
+        blocks, T = self.conditional_blocks()[0], np.zeros((len(columns), len(columns)))
+        for shift in range(min(self.layout.K[0], len(columns))):
+            i = np.flatnonzero(level[: len(level) - shift] == level[shift:])
+            T[i, i + shift] = T[i + shift, i] = blocks[level[i], place[i], place[i + shift]]
+        return T
 
     def with_products(self, cp: CrossProducts) -> NestedFactorization:
         """The same factorization for cross-products of other rows."""
