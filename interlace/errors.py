@@ -137,6 +137,10 @@ class SingularFitWarning(ModelWarning):
     """The estimated covariance of the random effects is singular (a variance of 0 or a correlation of 1)."""
 
 
+class IdentificationWarning(ModelWarning):
+    """The data do not determine a variance, whatever the response; what depends on it is NaN."""
+
+
 class LaplaceWarning(ModelWarning):
     """Quadrature would give estimates that differ clearly from those by Laplace's approximation."""
 

@@ -15,6 +15,7 @@ from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.errors import ArgumentTypeError
 from interlace.pls import PLSFit, ProfiledCriterion
+from interlace.pls.elsewhere import matrices_agree
 from interlace.pls.polish import polished
 
 Computed = TypeVar("Computed")
@@ -157,18 +158,33 @@ class Fitted(Remembering):
         return self.once("conditional covariances", self._conditional_covariances)
 
     def _conditional_covariances(self) -> tuple[FloatArray, ...]:
-        covariances = self.complete.condvar_factor()
+        fit = self.complete
+        covariances = fit.condvar_factor()
+        if fit.elsewhere is not None:
+            pairs = zip(covariances, fit.fit_elsewhere().condvar_factor(), strict=True)
+            covariances = tuple(_known(own, other) for own, other in pairs)
         return tuple(covariances[self._internal(f)] for f in range(len(self.design.factor_names)))
 
     def conditional_covariances_of(self, f: int, levels: IntArray) -> FloatArray:
         """Of some levels of factor f, by their positions, (len(levels), K, K)."""
-        return self.complete.condvar_of(self._internal(f), levels)
+        fit, internal = self.complete, self._internal(f)
+        here = fit.condvar_of(internal, levels)
+        return (
+            here if fit.elsewhere is None else _known(here, fit.fit_elsewhere().condvar_of(internal, levels))
+        )
 
     def _internal(self, f: int) -> int:
         """Where the numerical room, which sorts factors by size, put a factor: known from the terms."""
         labels, relcov = self.design.schema.term_labels, self.complete.criterion.relcov
         place = {t.factor: i for t, i in zip(labels, relcov.term_factor, strict=True)}
         return place[f]
+
+    @property
+    def elsewhere(self) -> Fitted:
+        """The record at parameters that the data do not tell from these: what differs is not determined."""
+        return self.in_thread(
+            "elsewhere", lambda: Fitted(self.design, self.complete.fit_elsewhere(), self.ddf)
+        )
 
     def without_criterion(self) -> Fitted:
         """The record to store: the criterion holds a factor that lives in C, and arrays with a row each."""
@@ -180,6 +196,11 @@ class Fitted(Remembering):
 
     def _reduced(self, design: Design) -> Fitted:
         return Fitted(design, self.fit.without_criterion(), self.ddf).keeping(self._kept)
+
+
+def _known(here: FloatArray, there: FloatArray) -> FloatArray:
+    """Covariance matrices, with NaN where they are others at parameters that no data tell from these."""
+    return np.where(matrices_agree(here, there), here, np.nan)
 
 
 class EstimatedModel(Protocol):

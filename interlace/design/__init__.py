@@ -2,7 +2,7 @@
 
 from .from_arrays import design_from_arrays
 from .from_formula import build_design
-from .new_data import apply_design
+from .new_data import apply_design, refusal_of_other_rows, whole_sample_variables
 from .record import Design, NewDesign, Schema, TermLabels, UsedRows
 
 __all__ = [
@@ -14,4 +14,6 @@ __all__ = [
     "apply_design",
     "build_design",
     "design_from_arrays",
+    "refusal_of_other_rows",
+    "whole_sample_variables",
 ]

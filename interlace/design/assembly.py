@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -18,8 +18,8 @@ from interlace.formula.grammar import Bar, MixedFormula
 from interlace.formula.variables import Expression
 from interlace.frames.levels import FactorLabels, LevelCodes, grouping_factor
 from interlace.frames.used_rows import check_finite, check_weights
-from interlace.names import INTERCEPT
-from interlace.pls.matrices.basis import independent_columns
+from interlace.names import INTERCEPT, merged_columns
+from interlace.pls.matrices.basis import dependence, independent_columns
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 from .record import Design, GivenOffset, Schema, TermLabels, UsedRows
@@ -158,6 +158,7 @@ def assemble(parts: Parts, *, rank: Rank) -> Design:
         coding=parts.coding,
         kept_columns=kept,
         offsets=parts.offsets,
+        dependence=dependence(parts.X, kept) if len(kept) < len(names) else None,
     )
     rows = UsedRows(
         y=parts.y,
@@ -232,9 +233,17 @@ def _random_part(
     )
     return (
         tuple(made[factors][0] for factors in position),
-        tuple(made[factors][1] for factors in position),
+        _with_different_names([made[factors][1] for factors in position]),
         terms,
         labels,
+    )
+
+
+def _with_different_names(labels: Sequence[FactorLabels]) -> tuple[FactorLabels, ...]:
+    """A column "a:b" and the interaction of a and b have one name: the second is numbered, as columns are."""
+    names = merged_columns([own.name for own in labels])
+    return tuple(
+        own if own.name == name else replace(own, name=name) for own, name in zip(labels, names, strict=True)
     )
 
 

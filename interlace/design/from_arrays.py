@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interlace.arrays import FloatArray, IntArray
+from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError
 from interlace.formula.bars import collect_bars
 from interlace.formula.coding import code_sides, parse_terms, plain_info, variables_of
@@ -56,8 +56,8 @@ class NamedColumns:
     names: tuple[str, ...]
     constants: Mapping[str, float]
 
-    def __call__(self, columns: Columns) -> FloatArray:
-        """The columns of new data, shape (n, k)."""
+    def __call__(self, columns: Columns, ignored: BoolArray | None = None) -> FloatArray:  # noqa: ARG002
+        """The columns of new data, shape (n, k); there are no levels that could be ignored."""
         check_columns([name for name in self.names if name not in self.constants], columns)
         n = columns.n_rows
         found = [

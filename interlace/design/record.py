@@ -17,6 +17,7 @@ from interlace.formula.grammar import MixedFormula
 from interlace.frames.columns import Columns
 from interlace.frames.levels import FactorLabels
 from interlace.pls import PLSFit, ProfiledCriterion, fit, profiled_criterion
+from interlace.pls.matrices.basis import Dependence
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 
 
@@ -124,6 +125,8 @@ class Schema:
         Positions of the columns of X among those of the coding.
     offsets : tuple of callable
         Make the offset from new data.
+    dependence : Dependence or None
+        How dropped columns depend on the kept ones; None if there are none.
     """
 
     xnames: tuple[str, ...]
@@ -136,6 +139,7 @@ class Schema:
     coding: Any
     kept_columns: tuple[int, ...]
     offsets: tuple[Callable[[Columns], Any], ...] = ()
+    dependence: Dependence | None = None
 
     @property
     def factor_names(self) -> list[str]:
@@ -225,6 +229,7 @@ class Design:
     coding = property(attrgetter("schema.coding"))
     kept_columns = property(attrgetter("schema.kept_columns"))
     offsets = property(attrgetter("schema.offsets"))
+    dependence = property(attrgetter("schema.dependence"))
     design_info = property(attrgetter("schema.design_info"))
 
     y = property(attrgetter("rows.y"))

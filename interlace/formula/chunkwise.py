@@ -23,8 +23,9 @@ from interlace.frames.readings import explain_text
 
 from .orthogonal import Poly
 from .safe import SafeEnvironment, check_safe
+from .spelling import quoted_names
 from .storage import names_in
-from .variables import OWN_FUNCTIONS, CompleteRows, Expression, Variable, as_variable, quoted_names
+from .variables import OWN_FUNCTIONS, CompleteRows, Expression, Variable, as_variable
 
 # Relative difference between a chunk and its halves that vector instructions may make.
 ROUNDING = 1e-9

@@ -7,7 +7,7 @@ that the caller chose.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ import patsy
 from patsy.design_info import DesignInfo, FactorInfo, SubtermInfo
 from patsy.eval import EvalFactor
 
-from interlace.arrays import FloatArray
+from interlace.arrays import BoolArray, FloatArray
 from interlace.errors import DesignError, FormulaError, InferenceError
 from interlace.frames.columns import Columns
 from interlace.frames.readings import explain_text
@@ -173,8 +173,10 @@ class Coding:
     expressions: Mapping[str, Expression]
     info: DesignInfo
 
-    def __call__(self, columns: Columns) -> FloatArray:
+    def __call__(self, columns: Columns, ignored: BoolArray | None = None) -> FloatArray:
         """Matrix for new data, shape (n, k); NaN in rows where a variable is missing.
+
+        Levels of the rows to be ignored, shape (n,), and of those with a missing variable need not be known.
 
         Raises
         ------
@@ -184,13 +186,11 @@ class Coding:
             If a categorical variable has a level that the fit has not seen.
         """
         n = columns.n_rows
-        unusable = np.zeros(n, dtype=bool)
-        data: dict[str, Any] = {}
-        for factor, known in self.info.factor_infos.items():
-            expression = self.expressions[factor.name()]
-            variable = as_variable(expression, expression(columns), n)
-            unusable |= variable.missing
-            data[factor.name()] = _conform(variable, known)
+        known = {factor.name(): info for factor, info in self.info.factor_infos.items()}
+        found = {c: as_variable(self.expressions[c], self.expressions[c](columns), n) for c in known}
+        unusable = np.any([np.zeros(n, dtype=bool), *(v.missing for v in found.values())], axis=0)
+        needed = ~unusable if ignored is None else ~(unusable | ignored)
+        data = {code: _conform(variable, known[code], needed) for code, variable in found.items()}
         matrix = _built([self.info], data, n)[0]
         matrix[unusable] = np.nan
         return matrix
@@ -262,6 +262,11 @@ def code_sides(
         infos = patsy.design_matrix_builders(termlists, lambda: iter([data]), NO_NAMES, _NOTHING_MISSING)
     except patsy.PatsyError as error:
         raise DesignError(f"cannot code the variables {list(variables)}: {error.message}") from error
+    except ValueError as error:  # patsy's own complaint about columns of one name
+        told = _columns_of_one_name(variables)
+        if told is None:
+            raise
+        raise told from error
     ordered = [_in_lme4_order(info, terms) for info, terms in zip(infos, termlists, strict=True)]
     matrices = _built(ordered, data, n)
     expressions = {code: variable.expression for code, variable in variables.items()}
@@ -275,7 +280,7 @@ def code_sides(
 def matrices_of(codings: Sequence[Coding], variables: Mapping[str, Variable], n: int) -> list[FloatArray]:
     """Matrices, (n, k) each, of several codings for variables of other rows, without missing values."""
     known = {f.name(): info for coding in codings for f, info in coding.info.factor_infos.items()}
-    data = {code: _conform(variables[code], info) for code, info in known.items()}
+    data = {code: _conform(variables[code], info, np.ones(n, dtype=bool)) for code, info in known.items()}
     return [_built([coding.info], data if coding.info.factor_infos else {}, n)[0] for coding in codings]
 
 
@@ -292,14 +297,31 @@ def _check_levels(code: str, variable: Variable) -> None:
         )
 
 
+def _columns_of_one_name(variables: Mapping[str, Variable]) -> DesignError | None:
+    """What to tell a user whose categories would give columns the same name."""
+    for code, variable in variables.items():
+        levels = list(variable.values.categories) if isinstance(variable.values, pd.Categorical) else []
+        texts = Counter(map(str, levels))
+        same = [level for level in levels if texts[str(level)] > 1]
+        if same:
+            return DesignError(
+                f'the categorical variable "{code}" has different levels that read the same: {same!r}; their '
+                "columns would have one name. Make them one, or rename some"
+            )
+    return None
+
+
 def _built(infos: Sequence[DesignInfo], data: Mapping[str, Any], n: int) -> list[FloatArray]:
     if not data:
         return [np.ones((n, len(info.column_names))) for info in infos]
     return [np.asarray(m) for m in patsy.build_design_matrices(infos, data, NA_action=_NOTHING_MISSING)]
 
 
-def _conform(variable: Variable, known: FactorInfo) -> Any:
-    """Values of a variable in new data, coded as in the fit; missing categories as the first one."""
+def _conform(variable: Variable, known: FactorInfo, needed: BoolArray) -> Any:
+    """Values of a variable in new data, coded as in the fit; missing categories as the first one.
+
+    Levels that the fit has not seen are refused in the rows that are needed.
+    """
     code, values = variable.expression.code, variable.values
     if known.type == "numerical":
         if isinstance(values, pd.Categorical) and not len(values.dropna()):
@@ -312,7 +334,7 @@ def _conform(variable: Variable, known: FactorInfo) -> Any:
     found = values if isinstance(values, pd.Categorical) else pd.Categorical(values[:, 0])
     levels = list(known.categories)
     positions = pd.Index(levels).get_indexer(found.categories)
-    present = np.unique(found.codes[found.codes >= 0])
+    present = np.unique(found.codes[(found.codes >= 0) & needed])
     if (positions[present] < 0).any():
         unseen = [found.categories[i] for i in present if positions[i] < 0]
         raise DesignError(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from interlace.errors import ArgumentError, ArgumentTypeError
+from interlace.frames.columns import suggestion
 
+# Functions that are written as if R's own were meant, and are NumPy's.
+_NUMPY_FUNCTIONS = {"log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "sin", "cos", "tan"}
 # Functions that R's formulas call, and what to write instead.
 FUNCTIONS = {
     "factor": "C({0})",
@@ -154,3 +159,113 @@ def check_method(method: object) -> None:
     if str(method).upper() in ("REML", "ML"):
         meant = f"that is for interlace.fit; here write reml={str(method).upper() == 'REML'}"
     raise ArgumentError(f"method={method!r} is not offered; give None or 'newton': {meant}")
+
+
+# ---- code ------------------------------------------------------------------------------------
+
+
+def unknown_message(absent: Sequence[str], code: str, columns: Mapping[str, Any]) -> str:
+    """What to tell a user whose code names what is not there.
+
+    Parameters
+    ----------
+    absent : sequence of str
+        Names that are neither columns nor defined.
+    code : str
+        The expression.
+    columns : mapping
+        The data.
+
+    Returns
+    -------
+    str
+    """
+    functions = [name for name in absent if name in _NUMPY_FUNCTIONS]
+    if functions:
+        return (
+            f'"{code}" calls {functions[0]}, which is not defined where the model is called; '
+            f"import numpy as np there and write np.{functions[0]}(...)"
+        )
+    advice = [function_advice(*call) for call in calls_in(code) if call[0] in absent]
+    if any(advice):
+        return next(filter(None, advice))
+    called = [name for name, _ in calls_in(code) if name in absent]
+    if called:
+        return (
+            f'"{code}" calls {called[0]}, which is not defined where the model is called; '
+            "define or import it there"
+        )
+    if "np" in absent:
+        return f'"{code}" uses np where the model is called without it; import numpy as np there'
+    where = "" if list(absent) == [code] else f' (used in "{code}")'
+    return f"columns not in the data: {list(absent)}{where}. {suggestion(absent, list(columns))}"
+
+
+def calls_in(code: str) -> list[tuple[str, str]]:
+    """Functions that code calls by a plain name, each with its first argument.
+
+    Parameters
+    ----------
+    code : str
+        A Python expression.
+
+    Returns
+    -------
+    list of tuple of str and str
+    """
+    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
+    return [
+        (call.func.id, ast.unparse(call.args[0]) if call.args else "x")
+        for call in calls
+        if isinstance(call.func, ast.Name)
+    ]
+
+
+def quoted_names(code: str) -> list[str]:
+    """Columns that code refers to as ``Q("name")``.
+
+    Parameters
+    ----------
+    code : str
+        A Python expression.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> quoted_names("np.log(Q('body weight'))")
+    ['body weight']
+    """
+    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
+    quotes = (call.args[0] for call in calls if getattr(call.func, "id", "") == "Q" and call.args)
+    return [str(name.value) for name in quotes if isinstance(name, ast.Constant)]
+
+
+def column_coded(code: str) -> str | None:
+    """The column that code takes as it is: ``x``, ``Q("x")``, ``C(x)`` and ``C(x, Sum)``.
+
+    Parameters
+    ----------
+    code : str
+        A Python expression.
+
+    Returns
+    -------
+    str or None
+        None if the column is changed or there are several.
+
+    Examples
+    --------
+    >>> column_coded("C(dose, Sum)"), column_coded("I(dose > 0)")
+    ('dose', None)
+    """
+    node = ast.parse(code.strip(), mode="eval").body
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "C" and node.args:
+        node = node.args[0]
+    if isinstance(node, ast.Name):
+        return node.id
+    names = quoted_names(code)
+    is_quote = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Q"
+    return names[0] if is_quote and len(names) == 1 else None

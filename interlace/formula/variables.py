@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -21,19 +21,19 @@ from patsy.eval import EvalEnvironment, EvalFactor
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import DesignError, FormulaError, UnknownColumnError
-from interlace.frames.columns import Columns, missing_rows, plain, refuse_objects, suggestion
+from interlace.frames.columns import Columns, missing_rows, plain, refuse_objects
 from interlace.frames.readings import check_text_numbers, explain_text, warn_of_same_readings
 
 from .orthogonal import Poly
+from .rowwise import depends_on_other_rows, is_rowwise
 from .safe import SafeEnvironment, check_safe, safe_environment
-from .spelling import DOTTED, function_advice
+from .spelling import DOTTED, calls_in, function_advice, quoted_names, unknown_message
 from .storage import check_restored, functions_in, names_in, restored_state, stored_state
 from .tokens import no_deeper_than_python
 
 NO_NAMES = EvalEnvironment([{}])
 # What every formula may call beside patsy's own functions.
 OWN_FUNCTIONS = {"poly": patsy.stateful_transform(Poly)}
-_NUMPY_FUNCTIONS = {"log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "sin", "cos", "tan"}
 
 
 def capture_environment(depth: int = 0) -> EvalEnvironment:
@@ -116,16 +116,19 @@ class Expression:
         As patsy spells it: ``"np.log(x)"``.
     state : dict or None
         patsy's memory of it; None for the plain name of a column.
+    of_all_rows : bool
+        Whether its value in a row depends on the others: then it means nothing for new rows.
     """
 
     code: str
     state: dict[str, Any] | None = None
+    of_all_rows: bool = False
 
     def __call__(self, columns: Mapping[str, Any]) -> Any:
         """Value of the expression for some data."""
         if self.state is None:
             if self.code not in columns:
-                raise UnknownColumnError(_unknown_message([self.code], self.code, columns))
+                raise UnknownColumnError(unknown_message([self.code], self.code, columns))
             return columns[self.code]
         check_restored(self.code, self.state)
         columns = _without_functions(self.code, columns, self.state["eval_env"])
@@ -136,12 +139,14 @@ class Expression:
         return remember(self.code, {}, NO_NAMES) if self.state is None else self.state
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"code": self.code, "state": None if self.state is None else stored_state(self.state)}
+        state = None if self.state is None else stored_state(self.state)
+        return {"code": self.code, "state": state, "of_all_rows": self.of_all_rows}
 
     def __setstate__(self, stored: dict[str, Any]) -> None:
         state = stored["state"]
         object.__setattr__(self, "code", stored["code"])
         object.__setattr__(self, "state", None if state is None else restored_state(state))
+        object.__setattr__(self, "of_all_rows", stored.get("of_all_rows", False))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Expression:
         # Nothing writes to the state after the fit: copies can share it.
@@ -219,7 +224,7 @@ def _without_functions(code: str, columns: Mapping[str, Any], env: EvalEnvironme
 def _is_function(name: str, code: str, env: EvalEnvironment) -> bool:
     """Whether a name that stands for a column too means a module, or a function that is called, here."""
     found = env.namespace.get(name) if name in env.namespace else getattr(patsy.builtins, name, None)
-    return isinstance(found, ModuleType) or (callable(found) and name in [call for call, _ in _calls(code)])
+    return isinstance(found, ModuleType) or (callable(found) and name in [call for call, _ in calls_in(code)])
 
 
 def _without_gaps(state: dict[str, Any]) -> dict[str, Any]:
@@ -262,50 +267,11 @@ def _explained(code: str, columns: Mapping[str, Any], env: EvalEnvironment, erro
     if isinstance(cause, KeyError):
         absent = absent or [str(cause.args[0])]
     if isinstance(cause, NameError | KeyError) and absent:
-        return UnknownColumnError(_unknown_message(absent, code, columns))
+        return UnknownColumnError(unknown_message(absent, code, columns))
     if isinstance(cause, DesignError):
         return DesignError(f"{cause}{explain_text(columns, names)}")
     told = f'cannot evaluate "{code}": {type(cause or error).__name__}: {cause or error}'
     return DesignError(told + explain_text(columns, names))
-
-
-def _unknown_message(absent: list[str], code: str, columns: Mapping[str, Any]) -> str:
-    functions = [name for name in absent if name in _NUMPY_FUNCTIONS]
-    if functions:
-        return (
-            f'"{code}" calls {functions[0]}, which is not defined where the model is called; '
-            f"import numpy as np there and write np.{functions[0]}(...)"
-        )
-    advice = [function_advice(*call) for call in _calls(code) if call[0] in absent]
-    if any(advice):
-        return next(filter(None, advice))
-    called = [name for name, _ in _calls(code) if name in absent]
-    if called:
-        return (
-            f'"{code}" calls {called[0]}, which is not defined where the model is called; '
-            "define or import it there"
-        )
-    if "np" in absent:
-        return f'"{code}" uses np where the model is called without it; import numpy as np there'
-    where = "" if absent == [code] else f' (used in "{code}")'
-    return f"columns not in the data: {absent}{where}. {suggestion(absent, list(columns))}"
-
-
-def _calls(code: str) -> list[tuple[str, str]]:
-    """Functions that the code calls by a plain name, each with its first argument."""
-    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
-    return [
-        (call.func.id, ast.unparse(call.args[0]) if call.args else "x")
-        for call in calls
-        if isinstance(call.func, ast.Name)
-    ]
-
-
-def quoted_names(code: str) -> list[str]:
-    """Columns that the code refers to as ``Q("name")``."""
-    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
-    quotes = (call.args[0] for call in calls if getattr(call.func, "id", "") == "Q" and call.args)
-    return [str(name.value) for name in quotes if isinstance(name, ast.Constant)]
 
 
 def _visible(name: str, env: EvalEnvironment) -> bool:
@@ -387,6 +353,13 @@ def evaluate(code: str, columns: Columns, env: EvalEnvironment, *, numeric: bool
     if isinstance(variable.values, pd.Categorical) and (numeric or not declared):
         check_text_numbers(code, variable.values, wanted=numeric)
         warn_of_same_readings(code, variable.values.categories)
+    state = expression.state
+    if state is None or is_rowwise(state["eval_code"], state["eval_env"].namespace):
+        return variable
+    if depends_on_other_rows(
+        variable, lambda r: as_variable(expression, expression(columns.of_rows(r)), len(r))
+    ):
+        return replace(variable, expression=replace(expression, of_all_rows=True))
     return variable
 
 

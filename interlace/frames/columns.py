@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from interlace.arrays import IntArray
 from interlace.errors import DesignError, UnknownColumnError
 from interlace.names import readable
 
@@ -228,6 +229,10 @@ class Columns(Mapping[str, Any]):
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self._frame)
+
+    def of_rows(self, rows: IntArray) -> Columns:
+        """The rows at some positions."""
+        return Columns(self._frame.iloc[rows])
 
 
 def plain(column: pd.Series) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,7 +139,7 @@ def grouping_factor(
     return GroupingFactor(codes, len(levels)), labels
 
 
-def codes_of_new(labels: FactorLabels, columns: Sequence[Any]) -> tuple[IntArray, list[Any], BoolArray]:
+def codes_of_new(labels: FactorLabels, columns: Sequence[Any]) -> tuple[IntArray, BoolArray]:
     """Codes of new rows in the levels of the fit.
 
     Parameters
@@ -152,8 +153,6 @@ def codes_of_new(labels: FactorLabels, columns: Sequence[Any]) -> tuple[IntArray
     -------
     codes : ndarray of int, shape (n,)
         -1 for levels that the fit has not seen, and where a column is missing.
-    unseen : list
-        Those levels.
     missing : ndarray of bool, shape (n,)
         Rows in which a column is missing.
     """
@@ -166,7 +165,7 @@ def codes_of_new(labels: FactorLabels, columns: Sequence[Any]) -> tuple[IntArray
     combined = _combine([np.maximum(c, 0) for c in in_fit], [len(known) for known in labels.column_levels])
     at = np.minimum(np.searchsorted(labels.combinations, combined), len(labels.combinations) - 1)
     known = np.all([c >= 0 for c in in_fit], axis=0) & ~missing & (labels.combinations[at] == combined)
-    return np.where(known, at, -1), _unseen(found, ~known & ~missing), missing
+    return np.where(known, at, -1), missing
 
 
 def _combine(codes: Sequence[IntArray], sizes: Sequence[int]) -> IntArray:
@@ -189,12 +188,23 @@ def _occurring(combined: IntArray, size: int) -> tuple[IntArray, IntArray]:
 
 
 def _interaction_levels(combinations: IntArray, parts: Sequence[LevelCodes]) -> pd.Index:
-    texts: list[list[str]] = []
+    texts: list[list[Any]] = []
     rest = combinations
     for part in reversed(parts):
         rest, position = np.divmod(rest, len(part.levels))
-        texts.insert(0, [str(part.levels[i]) for i in position])
-    return pd.Index([":".join(words) for words in zip(*texts, strict=True)], dtype=object)
+        texts.insert(0, [part.levels[i] for i in position])
+    return pd.Index(_joined(list(zip(*texts, strict=True))), dtype=object)
+
+
+def _joined(combinations: Sequence[tuple[Any, ...]]) -> list[str]:
+    """``"A:b"``; with quotes, ``"'p:q':'r'"``, for those that would read as another does without."""
+    plainly = [":".join(map(str, words)) for words in combinations]
+    count = Counter(plainly)
+    if len(count) == len(plainly):
+        return plainly
+    quoted = [":".join(map(repr, words)) for words in combinations]
+    told = [q if count[text] > 1 else text for q, text in zip(quoted, plainly, strict=True)]
+    return told if len(set(told)) == len(told) else quoted
 
 
 def _positions(known: pd.Index, levels: pd.Index) -> IntArray:
@@ -202,11 +212,25 @@ def _positions(known: pd.Index, levels: pd.Index) -> IntArray:
     return known.astype(object).get_indexer(levels.astype(object))
 
 
-def _unseen(found: Sequence[LevelCodes], rows: BoolArray) -> list[Any]:
-    """Levels in the given rows, once each, in order of appearance."""
+def levels_in(columns: Sequence[Any], rows: BoolArray) -> list[Any]:
+    """Levels in some rows, once each, in order of appearance.
+
+    Parameters
+    ----------
+    columns : sequence of Series
+        The columns of a factor, without missing values in these rows.
+    rows : ndarray of bool, shape (n,)
+        Which rows.
+
+    Returns
+    -------
+    list
+        The values of one column; texts of the combinations of several.
+    """
     if not rows.any():
         return []
-    columns = [part.levels.astype(object).take(part.codes[rows]) for part in found]
-    if len(columns) == 1:
-        return list(dict.fromkeys(columns[0]))
-    return list(dict.fromkeys(":".join(map(str, words)) for words in zip(*columns, strict=True)))
+    found = [factorise(column) for column in columns]
+    levels = [part.levels.astype(object).take(part.codes[rows]) for part in found]
+    if len(levels) == 1:
+        return list(dict.fromkeys(levels[0]))
+    return list(dict.fromkeys(":".join(map(str, words)) for words in zip(*levels, strict=True)))

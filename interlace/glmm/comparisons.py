@@ -10,6 +10,8 @@ import pandas as pd
 
 from interlace.design import Design
 from interlace.errors import InferenceError
+from interlace.inference.anova import anova_contrasts
+from interlace.inference.hypotheses import AnovaType
 from interlace.inference.likelihood_ratio import (
     Maximum,
     check_comparable,
@@ -30,19 +32,22 @@ from .wald import check_ddf
 SUPPORT = {"gamma": "positive", "gaussian": "real"}
 
 
-def anova(self: EstimatedGLMM, ddf: Any = None) -> pd.DataFrame:
+def anova(self: EstimatedGLMM, type: AnovaType = 3, ddf: Any = None) -> pd.DataFrame:
     """Wald tests of the terms of the fixed part, by the chi-squared distribution.
 
     Parameters
     ----------
+    type : {1, 2, 3}, default 3
+        Type of the hypotheses, which are those of linear models: each term adjusted for those before it (1),
+        for those that do not contain it (2), or averaged over the categories of those that do (3). Types 2
+        and 3 do not depend on the coding.
     ddf : None or "normal"
         Refused otherwise: there are no degrees of freedom.
 
     Returns
     -------
     DataFrame
-        One row per term but the intercept: chisq, df, p_value. Every term is tested in the presence of all
-        others, its columns being zero (which depends on the coding where terms contain one another).
+        One row per term but the intercept: chisq, df, p_value.
 
     See Also
     --------
@@ -57,11 +62,15 @@ def anova(self: EstimatedGLMM, ddf: Any = None) -> pd.DataFrame:
     x  0.035   1    0.852
     """
     check_ddf(ddf)
+    design, frame = self.record.design, self.model.data.frame
+    contrasts = self.record.once(f"anova {type}", lambda: anova_contrasts(design, frame, type))
     rows = {}
-    for name, columns in self.model.term_columns().items():
-        if name != "Intercept":
-            test = self.wald_test(np.eye(self.k_fe)[columns])
+    for name, C in contrasts.items():
+        if len(C):
+            test = self.wald_test(C)
             rows[name] = [float(test.statistic), int(test.df_denom), float(test.pvalue)]
+        else:
+            rows[name] = [np.nan, 0, np.nan]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["chisq", "df", "p_value"])
     return table.astype({"df": int})
 

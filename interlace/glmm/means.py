@@ -140,7 +140,8 @@ def emmeans(
     Returns
     -------
     GLMMMeans
-        Its ``frame`` holds emmean, std_error, conf_low, conf_high; ``contrasts()`` compares them.
+        Its ``frame`` holds emmean, std_error, conf_low, conf_high; ``contrasts()`` compares them. The grid is
+        that of linear models: see :meth:`CrossedLMMResults.emmeans`.
 
     Examples
     --------

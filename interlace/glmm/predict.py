@@ -72,7 +72,8 @@ def predict(
     Returns
     -------
     Series
-        On the index of the data; NaN where a used column is missing.
+        On the index of the data; NaN where a used column is missing, and, with a warning, where the data of
+        the fit do not determine the mean (empty cells).
 
     Raises
     ------

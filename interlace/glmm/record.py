@@ -13,7 +13,7 @@ from interlace.design import Design
 from interlace.fitted import EstimatedModel, Remembering
 from interlace.inference import boundary_entries, boundary_thetas, natural_jacobian
 from interlace.inference.likelihood_ratio import Maximum
-from interlace.inference.variances import covariance_of_variances
+from interlace.inference.variances import covariance_of_variances, natural_parameters
 from interlace.pls.laplace import LaplaceFit
 
 # An element of a direction of recession below this is zero: the programme is right to 1e-7.
@@ -69,7 +69,16 @@ class GeneralisedFit(Remembering):
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Of the random effects of each grouping factor, in the design's order, (n_levels, K, K)."""
-        return self.once("conditional covariances", lambda: self.present().condvar_factor())
+        return self.once("conditional covariances", self._conditional_covariances)
+
+    def _conditional_covariances(self) -> tuple[FloatArray, ...]:
+        fit = self.present()
+        found = fit.condvar_factor()
+        lost = [] if fit.elsewhere is None else [own.any() for own in fit.elsewhere.open]
+        factors = {
+            labels.factor for labels, open_ in zip(self.design.term_labels, lost, strict=bool(lost)) if open_
+        }
+        return tuple(np.full(T.shape, np.nan) if f in factors else T for f, T in enumerate(found))
 
     def conditional_covariances_of(self, f: int, levels: IntArray) -> FloatArray:
         """Of some levels of factor f, by their positions, (len(levels), K, K)."""
@@ -148,7 +157,7 @@ def delta_method(fit: LaplaceFit) -> tuple[FloatArray, BoolArray, BoolArray]:
     held[:m] = boundary_thetas(fit.Lambda, [null.shape[1] for null in fit.singular])
     undefined = np.zeros(p + m + k, dtype=bool)
     undefined[list(infinite_columns(fit))] = True
-    undefined[p : p + m] = boundary_entries(fit.Sigma, fit.singular)
+    undefined[p : p + m] = boundary_entries(fit.Sigma, fit.singular) | np.isnan(natural_parameters(fit.Sigma))
     return J, held, undefined
 
 

@@ -107,7 +107,7 @@ def _new(
     if new_levels == "error":
         for labels, unseen in zip(design.factor_labels, new.unseen, strict=True):
             if labels.name in chosen:
-                refuse_unseen(labels.name, unseen, labels.levels)
+                refuse_unseen(labels.name, unseen, labels.levels, n_dropped=design.n_dropped)
     n = len(new.index)
     Xi = tuple(own if len(own) == n else np.zeros((n, own.shape[1])) for own in new.Xi)
     offset = np.zeros(n) if new.offset is None else new.offset

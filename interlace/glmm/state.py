@@ -12,7 +12,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparatio
 
 from interlace.design import Design
 from interlace.errors import LaplaceWarning, callers_level
-from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
+from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity, warn_of_the_undetermined
 from interlace.pls.laplace import LaplaceFit
 from interlace.pls.laplace.adequacy import adequacy
 
@@ -142,6 +142,7 @@ def _suspicious(fit: LaplaceFit) -> bool:
 def warn(results: Any) -> None:
     """Warn of what a user must know of a fit, each thing once."""
     warn_of_singularity(results)
+    warn_of_the_undetermined(results.undetermined)
     if results.separation is not None:
         warnings.warn(results.separation.sentence, PerfectSeparationWarning, stacklevel=callers_level())
     elif results.record.fit.optimum.diverging is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,16 @@ from interlace.errors import ArgumentError
 from interlace.frames.columns import Columns
 
 from .confidence import check_alpha
-from .fixed_terms import FixedTerm, fixed_terms, rows_of_fit
-from .fstatistic import Approximation
-from .hypotheses import AnovaType, CompleteColumns, marginal, partially_sequential, sequential
+from .fixed_terms import FixedTerm, fixed_terms, has_intercept, rows_of_fit
+from .fstatistic import Approximation, contrast_variances
+from .hypotheses import (
+    AnovaType,
+    CompleteColumns,
+    marginal,
+    partially_sequential,
+    partially_sequential_of_complete,
+    sequential,
+)
 
 ANOVA_COLUMNS = ["sum_sq", "mean_sq", "num_df", "den_df", "F", "p_value"]
 
@@ -47,12 +55,45 @@ def anova_contrasts(design: Design, frame: Any, anova_type: AnovaType) -> dict[s
     """
     if anova_type not in (1, 2, 3):
         raise ArgumentError(f"type={anova_type!r} is not offered; give 1, 2 or 3")
+    if _lacks_its_intercept(design):
+        return _without_first(_contrasts(_with_ones(design), frame, anova_type))
+    return _contrasts(design, frame, anova_type)
+
+
+def _lacks_its_intercept(design: Design) -> bool:
+    """Whether the coding has an intercept and X has not: thresholds stand for it."""
+    names = tuple(design.coding.names)
+    return "Intercept" in names and names.index("Intercept") not in {
+        *design.kept_columns,
+        *(design.dependence.dropped if design.dependence else ()),
+    }
+
+
+def _with_ones(design: Design) -> Design:
+    at = tuple(design.coding.names).index("Intercept")
+    schema = replace(
+        design.schema,
+        xnames=("Intercept", *design.xnames),
+        kept_columns=(at, *design.kept_columns),
+    )
+    return Design(schema, replace(design.rows, X=np.column_stack([np.ones(len(design.X)), design.X])))
+
+
+def _without_first(contrasts: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    return {name: rows[:, 1:] for name, rows in contrasts.items()}
+
+
+def _contrasts(design: Design, frame: Any, anova_type: AnovaType) -> dict[str, FloatArray]:
     terms = fixed_terms(design)
     if anova_type == 1:
         return sequential(design.X, terms)
-    if anova_type == 2:
+    intercept = has_intercept(design)
+    if anova_type == 2 and intercept:
         return partially_sequential(design.X, terms)
-    return marginal(design.X, terms, lambda: _complete_columns(design, frame, terms))
+    if anova_type == 2:
+        columns = _complete_columns(design, frame, terms)
+        return partially_sequential_of_complete(design.X, terms, columns)
+    return marginal(design.X, terms, lambda: _complete_columns(design, frame, terms), intercept=intercept)
 
 
 def _complete_columns(
@@ -142,7 +183,7 @@ def contrast_table(
         normal distribution.
     """
     estimate = contrasts @ beta
-    se = np.sqrt(np.einsum("rp,pq,rq->r", contrasts, method.covariance, contrasts))
+    se = np.sqrt(contrast_variances(method, contrasts))
     df = np.array([method.df(row) for row in contrasts], dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = estimate / se

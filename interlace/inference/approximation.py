@@ -8,7 +8,7 @@ from interlace.errors import ArgumentError
 from interlace.fitted import Ddf, EstimatedModel
 from interlace.pls import PLSFit
 
-from .fstatistic import Approximation, FTest, Normal
+from .fstatistic import Approximation, FTest, Normal, PartlyKnown
 from .kenward_roger import kenward_roger
 from .satterthwaite import satterthwaite
 
@@ -38,7 +38,7 @@ def approximation(fit: PLSFit, ddf: Ddf) -> Approximation:
         raise ArgumentError(f"ddf={ddf!r} is not offered; give one of {', '.join(map(repr, get_args(Ddf)))}")
     if ddf == "satterthwaite":
         return satterthwaite(fit)
-    return kenward_roger(fit) if ddf == "kenward-roger" else Normal(fit.vcov_beta)
+    return kenward_roger(fit) if ddf == "kenward-roger" else Normal(fit.vcov_at_theta)
 
 
 def approximation_of(results: EstimatedModel, ddf: Ddf | None = None) -> Approximation:
@@ -57,8 +57,17 @@ def approximation_of(results: EstimatedModel, ddf: Ddf | None = None) -> Approxi
     """
     record, ddf = results.record, results.ddf if ddf is None else ddf
     if ddf == "normal":
-        return approximation(record.fit, ddf)
-    return record.once(ddf, lambda: approximation(record.complete, ddf))
+        here = approximation(record.fit, ddf)
+    else:
+        here = record.once(ddf, lambda: approximation(record.complete, ddf))
+    other = record.fit.elsewhere
+    if other is None:
+        return here
+    if ddf == "normal":
+        there: Approximation = Normal(other.vcov_there)
+    else:
+        there = record.once(f"{ddf} elsewhere", lambda: approximation(record.elsewhere.complete, ddf))
+    return PartlyKnown(here, there, record.fit.beta - other.beta)
 
 
 __all__ = ["Approximation", "Ddf", "FTest", "Normal", "approximation", "approximation_of"]

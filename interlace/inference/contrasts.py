@@ -16,6 +16,7 @@ from interlace.fitted import Ddf, EstimatedModel
 from interlace.formula.coding import linear_constraints
 
 from .approximation import Approximation, approximation_of
+from .fstatistic import contrast_variances
 
 COLUMNS = ["statistic", "pvalue", "df_constraint", "df_denom"]
 
@@ -62,7 +63,7 @@ def t_test(
         return LikelihoodModelResults.t_test(self, full_width(self, r_matrix), cov_p=cov_p, use_t=bool(use_t))
     contrasts, values, method = hypotheses
     effect = contrasts @ self.fe_params
-    se = np.sqrt(np.einsum("rp,pq,rq->r", contrasts, method.covariance, contrasts))
+    se = np.sqrt(contrast_variances(method, contrasts))
     df = np.array([method.df(row) for row in contrasts])
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = (effect - values) / se
@@ -116,7 +117,8 @@ def wald_test(
     """
     plain = cov_p is None and invcov is None and use_f is None and df_constraints is None
     hypotheses = _fixed_hypotheses(self, r_matrix, ddf, plain=plain)
-    if hypotheses is None or (self.ddf if ddf is None else ddf) == "normal":
+    normal = (self.ddf if ddf is None else ddf) == "normal"
+    if hypotheses is None or (normal and self.record.fit.elsewhere is None):
         return LikelihoodModelResults.wald_test(
             self,
             full_width(self, r_matrix),
@@ -128,6 +130,10 @@ def wald_test(
         )
     contrasts, values, method = hypotheses
     test = method.f_test(contrasts, contrasts @ self.fe_params - values)
+    if method.name == "normal":
+        chi2 = np.array([[test.statistic * test.num_df]])
+        value, k = float(chi2[0, 0]) if scalar else chi2, test.num_df
+        return ContrastResults(chi2=value, statistic=value, df_denom=k, distribution="chi2", distargs=(k,))
     statistic = test.statistic if scalar else np.array([[test.statistic]])
     return ContrastResults(F=statistic, df_denom=test.den_df, df_num=test.num_df)
 

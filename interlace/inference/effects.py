@@ -10,6 +10,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray
 from interlace.fitted import Ddf, EstimatedModel
+from interlace.pls.elsewhere import AGREE, agree
 
 from .anova import anova_contrasts, anova_table, contrast_table
 from .approximation import approximation_of
@@ -59,7 +60,8 @@ def anova(self: EstimatedModel, type: AnovaType = 3, ddf: Ddf | None = None) -> 
     ----------
     type : {1, 2, 3}, default 3
         Type of the hypotheses: each term adjusted for those before it (1), for those that do not contain
-        it (2), or averaged over the categories of those that do (3), which does not depend on the coding.
+        it (2), or averaged over the categories of those that do (3). Types 2 and 3 do not depend on the
+        coding, nor on whether there is an intercept (``0 + a + b`` is ``a + b``).
     ddf : {"satterthwaite", "kenward-roger", "normal"}, optional
         Denominator degrees of freedom.
 
@@ -68,6 +70,13 @@ def anova(self: EstimatedModel, type: AnovaType = 3, ddf: Ddf | None = None) -> 
     DataFrame
         One row per term: sum_sq, mean_sq, num_df, den_df, F, p_value; NaN for terms whose columns all
         were dropped.
+
+    Notes
+    -----
+    Satterthwaite's degrees of freedom of a joint test depend on the basis in which its contrasts are
+    written, although F does not. They are written as in lmerTest: by rows of the Doolittle factor of X'X for
+    type 1, by columns of the term or its part of that factor for type 2, by each category against the first
+    for type 3.
 
     Examples
     --------
@@ -143,7 +152,10 @@ def ranova(self: EstimatedModel, *, reduce_terms: bool = True) -> pd.DataFrame:
     fit = self.record.complete
     reduced = list(without_random_terms(self.record.design, fit, reduce=reduce_terms))
     names, maxima = [name for name, _ in reduced], [maximum for _, maximum in reduced]
-    return deletion_table(names, Maximum.of(fit), maxima)
+    table = deletion_table(names, Maximum.of(fit), maxima)
+    if fit.elsewhere is not None:  # what can be left out with nothing changed was not there to be tested
+        table.loc[table["chisq"] < AGREE, ["chisq", "p_value"]] = np.nan
+    return table
 
 
 def emmeans(
@@ -176,7 +188,16 @@ def emmeans(
     Returns
     -------
     EstimatedMarginalMeans
-        Its ``frame`` holds emmean, std_error, df, conf_low, conf_high; ``contrasts()`` compares them.
+        Its ``frame`` holds emmean, std_error, df, conf_low, conf_high; ``contrasts()`` compares them. NaN,
+        with a warning, where the data do not determine a mean.
+
+    Notes
+    -----
+    As in R's emmeans: numbers are at their mean, also those that the formula turns into categories
+    (``I(dose > 0)``, ``pd.cut(dose, [0, 1, 2])``), but a column that is a category as it is, ``C(dose)``, is
+    averaged over by its values, and so is a covariate that has two values only. A factor each of whose values
+    occurs with one value of another is nested in it: only the combinations that occur are averaged over,
+    equally within the other.
 
     References
     ----------
@@ -248,4 +269,12 @@ def variance_shares(self: EstimatedModel) -> VarianceShares:
     (4.4478, 0.3024)
     """
     design = self.record.design
-    return shares_of_variance(design.X, self.fe_params, design.terms, self.pls_fit.Sigma, self.scale)
+    fit, other = self.pls_fit, self.pls_fit.elsewhere
+    here = shares_of_variance(design.X, self.fe_params, design.terms, fit.Sigma_at_theta, self.scale)
+    if other is None:
+        return here
+    there = shares_of_variance(design.X, other.beta, design.terms, other.Sigma, other.sigma2)
+    pairs = {name: (getattr(here, name), getattr(there, name)) for name in ("fixed", "random", "residual")}
+    return VarianceShares(
+        **{n: a if agree(np.array(a), np.array(b)) else np.nan for n, (a, b) in pairs.items()}
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -11,7 +12,7 @@ import pandas as pd
 
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
-from interlace.errors import ArgumentError
+from interlace.errors import ArgumentError, RankDeficiencyWarning, callers_level
 
 from .adjustment import adjusted
 from .anova import contrast_table
@@ -206,6 +207,7 @@ def estimated_marginal_means(
     over = [*within, *(name for name in compared if name not in within)]
     grid = reference_grid(design, frame, at, over)
     labels, rows = averaging_rows(grid, over, weights)
+    _warn_of_missing(design, rows)
     table = contrast_table([str(i) for i in range(len(rows))], rows, beta, method, alpha=alpha)
     shift = 0.0 if design.offset is None else float(np.mean(design.offset))
     columns = {
@@ -218,6 +220,18 @@ def estimated_marginal_means(
     found = pd.concat([labels, pd.DataFrame(columns)], axis=1)
     specs_only = tuple(name for name in compared if name not in within)
     return EstimatedMarginalMeans(found, specs_only, within, rows, beta, method)
+
+
+def _warn_of_missing(design: Design, rows: FloatArray) -> None:
+    lost = int(np.isnan(rows).any(axis=1).sum())
+    if lost and design.dropped_columns:
+        warnings.warn(
+            f"{lost} of {len(rows)} means are NaN: the data do not determine them. Some combinations that "
+            f"they average over do not occur, and {list(design.dropped_columns)} had to be left out of "
+            "the fit; average over fewer with at=, or leave interactions out of the formula",
+            RankDeficiencyWarning,
+            stacklevel=callers_level(),
+        )
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:

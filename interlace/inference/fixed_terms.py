@@ -75,6 +75,26 @@ def fixed_terms(design: Design) -> tuple[FixedTerm, ...]:
     return tuple(found)
 
 
+def has_intercept(design: Design) -> bool:
+    """Whether an intercept is among the terms, or no categories are there that would stand for one.
+
+    Parameters
+    ----------
+    design : Design
+        Of a model.
+
+    Returns
+    -------
+    bool
+        True as well for designs from arrays, whose columns are what they are.
+    """
+    if design.formula is None:
+        return True
+    info = design.coding.info
+    kinds = {known.type for known in info.factor_infos.values()}
+    return "categorical" not in kinds or any(not term.factors for term in info.term_slices)
+
+
 def _is_treatment(subterms: Sequence[Any]) -> bool:
     codings = [coding for subterm in subterms for coding in subterm.contrast_matrices.values()]
     return all(_is_indicator(coding) for coding in codings)
@@ -135,6 +155,30 @@ def rows_of_fit(design: Design, frame: Any) -> pd.DataFrame:
     if len(rows) != len(design.X) or not np.allclose(coded_matrix(design, rows), design.X, equal_nan=True):
         raise InferenceError("the data have changed since the fit; build the model again")
     return rows
+
+
+def complete_spans(design: Design, frame: Any) -> dict[str, FloatArray]:
+    """Columns of every term with an indicator for each category, (n, K), by the term's name.
+
+    Parameters
+    ----------
+    design : Design
+        With a formula.
+    frame : table
+        The data.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The intercept, if there is one, is ``""``.
+    """
+    coding = design.coding.with_every_category()
+    matrix = coding(Columns(rows_of_fit(design, frame)))
+    names = {term.factors: term.name for term in fixed_terms(design)}
+    return {
+        names.get(frozenset(f.name() for f in term.factors), ""): matrix[:, span]
+        for term, span in coding.info.term_slices.items()
+    }
 
 
 def coded_matrix(design: Design, rows: pd.DataFrame, columns: Sequence[int] | None = None) -> FloatArray:

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from scipy import stats
 
-from interlace.arrays import FloatArray
+from interlace.arrays import BoolArray, FloatArray
+from interlace.pls.elsewhere import AGREE, matrices_agree
 
 # An eigenvalue below this share of the largest belongs to contrasts that depend on one another.
 DEPENDENT = 1e-8
@@ -82,6 +83,71 @@ class Normal:
             return NOTHING_TO_TEST
         statistic = float(np.mean((rows @ estimates) ** 2 / variances))
         return FTest(statistic, len(variances), np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class PartlyKnown:
+    """A method where the data leave covariance parameters open: NaN for what depends on these.
+
+    Attributes
+    ----------
+    here, there : Approximation
+        The method at two sets of parameters that the data do not tell apart.
+    shift : ndarray of shape (p,)
+        Difference of the fixed effects between the two.
+    """
+
+    here: Approximation
+    there: Approximation
+    shift: FloatArray
+
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        return self.here.name
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance matrix of the fixed effects, (p, p); NaN what the data do not determine."""
+        return np.where(self._same(np.eye(len(self.shift))), self.here.covariance, np.nan)
+
+    def variances(self, contrasts: FloatArray) -> FloatArray:
+        """Variances of contrasts, shape (r, p); NaN for those that the data do not determine."""
+        known = np.array([bool(self._same(row[None, :]).all()) for row in contrasts], dtype=bool)
+        return np.where(known, contrast_variances(self.here, contrasts), np.nan)
+
+    def df(self, contrast: FloatArray) -> float:
+        """Degrees of freedom of one contrast, shape (p,)."""
+        return self.here.df(contrast) if self._same(contrast[None, :]).all() else np.nan
+
+    def f_test(self, contrasts: FloatArray, estimates: FloatArray) -> FTest:
+        """Test jointly; NaN if the data do not determine the covariance of the contrasts."""
+        test = self.here.f_test(contrasts, estimates)
+        return test if self._same(contrasts).all() else FTest(np.nan, test.num_df, np.nan)
+
+    def _same(self, contrasts: FloatArray) -> BoolArray:
+        here, there = (contrasts @ method.covariance @ contrasts.T for method in (self.here, self.there))
+        moved = np.abs(contrasts @ self.shift) > AGREE * np.sqrt(np.maximum(np.diag(here), 0.0))
+        return np.asarray(matrices_agree(here, there) & ~moved[:, None] & ~moved)
+
+
+def contrast_variances(method: Approximation, contrasts: FloatArray) -> FloatArray:
+    """Variances of contrasts.
+
+    Parameters
+    ----------
+    method : Approximation
+        How the fixed effects vary.
+    contrasts : ndarray of shape (r, p)
+        Contrasts.
+
+    Returns
+    -------
+    ndarray of shape (r,)
+    """
+    if isinstance(method, PartlyKnown):
+        return method.variances(contrasts)
+    return np.asarray(np.einsum("rp,pq,rq->r", contrasts, method.covariance, contrasts))
 
 
 def principal_contrasts(contrasts: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:

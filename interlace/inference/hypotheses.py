@@ -1,8 +1,11 @@
 """Hypotheses of types I, II and III about the terms of the fixed part, as contrasts.
 
-They are functions of the design alone. Those of type III do not depend on how categories are coded.
+They are functions of the design alone. Those of types II and III do not depend on how categories are coded.
 The rows are scaled as lmerTest scales them: the statistic does not depend on that, but Satterthwaite's
 degrees of freedom for several contrasts do.
+
+Without an intercept the first factor has a column for each of its categories and the others have not, so that
+the columns of a term do not tell its hypothesis: there the complete columns of all terms do.
 """
 
 from __future__ import annotations
@@ -62,6 +65,50 @@ def partially_sequential(X: FloatArray, terms: Sequence[FixedTerm]) -> dict[str,
     return {term.name: _last_but_containing(X, term, terms) for term in terms}
 
 
+def partially_sequential_of_complete(
+    X: FloatArray, terms: Sequence[FixedTerm], complete: Mapping[str, CompleteColumns]
+) -> dict[str, FloatArray]:
+    """Type II by spaces of complete columns: what a term adds to those that do not contain it.
+
+    Parameters
+    ----------
+    X, terms
+        As in `sequential`.
+    complete : mapping of str to CompleteColumns
+        Columns of each term and, if there is one, of ``""``, the intercept.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (k, p)
+        One row for each category against the first where the term has as many degrees of freedom.
+    """
+    Q, R = linalg.qr(X, mode="economic", check_finite=False)
+    M = {name: Q.T @ own.matrix for name, own in complete.items()}
+    contrasts = {}
+    for term in terms:
+        above = {other.name for other in terms if term.is_contained_in(other)}
+        below = [own for name, own in M.items() if name not in above and name != term.name]
+        without = _annihilator(len(R), below)
+        added = linalg.orth(without.T @ _scaled(M[term.name]), rcond=NULL)
+        rows = (without @ added).T
+        contrasts[term.name] = _in_known_basis(
+            rows, term, M[term.name], complete[term.name], np.asarray(R, dtype=float)
+        )
+    return contrasts
+
+
+def _in_known_basis(
+    rows: FloatArray, term: FixedTerm, own: FloatArray, complete: CompleteColumns, R: FloatArray
+) -> FloatArray:
+    """Rows as lmerTest has them: the term's own columns if it can be, or each category's effect."""
+    contrasts = np.asarray(rows @ R)
+    outside = np.delete(contrasts, list(term.columns), axis=1)
+    is_own = term.is_plain and len(rows) == len(term.columns)
+    if is_own and np.abs(outside).max(initial=0.0) < NULL * np.abs(contrasts).max():
+        return np.eye(contrasts.shape[1])[list(term.columns)]
+    return np.asarray(_to_treatment(rows, own[:, complete.no_first]) @ R)
+
+
 def _last_but_containing(X: FloatArray, term: FixedTerm, terms: Sequence[FixedTerm]) -> FloatArray:
     p, k = X.shape[1], len(term.columns)
     after = [j for other in terms if term.is_contained_in(other) for j in other.columns]
@@ -91,7 +138,11 @@ class CompleteColumns:
 
 
 def marginal(
-    X: FloatArray, terms: Sequence[FixedTerm], complete: Callable[[], Mapping[str, CompleteColumns]]
+    X: FloatArray,
+    terms: Sequence[FixedTerm],
+    complete: Callable[[], Mapping[str, CompleteColumns]],
+    *,
+    intercept: bool = True,
 ) -> dict[str, FloatArray]:
     """Type III: average effects over the categories of the terms that contain a term.
 
@@ -101,7 +152,9 @@ def marginal(
         As in `sequential`.
     complete : callable
         Gives the columns of each term and of ``""``, the intercept. Called only where they are needed: if a
-        term contains another or is not in treatment coding.
+        term contains another or is not in treatment coding, or without an intercept.
+    intercept : bool, default True
+        Whether the model has one.
 
     Returns
     -------
@@ -116,7 +169,7 @@ def marginal(
     identity = np.eye(X.shape[1])
     contrasts = {t.name: identity[list(t.columns)] for t in terms}
     containing = {t.name: [o.name for o in terms if t.is_contained_in(o) and o.columns] for t in terms}
-    unsettled = [t for t in terms if t.columns and (containing[t.name] or not t.is_plain)]
+    unsettled = [t for t in terms if t.columns and (containing[t.name] or not t.is_plain or not intercept)]
     if unsettled:
         Q, R = linalg.qr(X, mode="economic", check_finite=False)
         columns = complete()
@@ -127,7 +180,9 @@ def marginal(
             above = containing[term.name]
             outside = [M[name] for name in sorted(present - {term.name, *above})]
             rows = _averaged(M[term.name], [M[name] for name in above], outside)
-            contrasts[term.name] = _to_treatment(rows, M[term.name][:, columns[term.name].no_first]) @ R
+            contrasts[term.name] = _in_known_basis(
+                rows, term, M[term.name], columns[term.name], np.asarray(R, dtype=float)
+            )
     return contrasts
 
 
@@ -152,9 +207,13 @@ def _annihilator(p: int, columns: Sequence[FloatArray]) -> FloatArray:
     """Functions that do not involve these columns, as an orthonormal basis of shape (p, k)."""
     if not columns:
         return np.eye(p)
-    M = np.hstack(columns)
+    return _null_space(_scaled(np.hstack(columns)).T)
+
+
+def _scaled(M: FloatArray) -> FloatArray:
+    """Columns of length 1, or of zeros."""
     length = np.linalg.norm(M, axis=0)
-    return _null_space((M / np.where(length > 0.0, length, 1.0)).T)
+    return np.asarray(M / np.where(length > 0.0, length, 1.0))
 
 
 def _null_space(matrix: FloatArray) -> FloatArray:

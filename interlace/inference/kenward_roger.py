@@ -124,7 +124,7 @@ def kenward_roger(fit: PLSFit) -> KenwardRoger:
         raise InferenceError(KENWARD_ROGER_NEEDS_REML)
     entries = fit.entries
     p = len(entries.root)
-    W = _covariance_of_entries(entries, fit.n - p)
+    W = _covariance_of_entries(entries, fit.n - p, _flat(fit))
     m = len(W) - 1
     spread = entries.Q - np.einsum("jab,kbc->jkac", entries.P, entries.P)  # L' E_j N E_k L
     U = np.einsum("jk,jkab->ab", W[:m, :m], spread)
@@ -138,11 +138,27 @@ def kenward_roger(fit: PLSFit) -> KenwardRoger:
     )
 
 
-def _covariance_of_entries(entries: EntryInformation, nu: int) -> FloatArray:
+def _flat(fit: PLSFit) -> FloatArray:
+    """Combinations of (entries of D, V0) that the data do not determine, shape (m + 1, r)."""
+    if fit.elsewhere is None:
+        return np.zeros((len(fit.theta) + 1, 0))
+    relcov, directions = fit.criterion.relcov, fit.elsewhere.directions.copy()
+    D = [block @ block.T for block in relcov.Lambda(fit.optimum.phi)]
+    own = [D[f][a, b] for f, a, b in zip(relcov.factor, relcov.row, relcov.col, strict=True)]
+    directions[:-1] -= np.outer(own, directions[-1])  # V0 is the identity and D's part
+    return directions
+
+
+def _covariance_of_entries(entries: EntryInformation, nu: int, flat: FloatArray) -> FloatArray:
     """Twice the inverse of the expected information of (entries of D, V0)."""
     trace = entries.trace_projected
     information = np.block([[entries.pairs_projected, trace[:, None]], [trace[None, :], np.full((1, 1), nu)]])
-    root = np.sqrt(np.diag(information))
+    root = np.sqrt(np.maximum(np.diag(information), 0.0))
+    if flat.shape[1]:  # rounding errors must not pass for information
+        root = np.sqrt(np.append(np.diag(entries.pairs), nu))
+        basis = linalg.orth(flat * root[:, None])
+        off = np.diag(1.0 / root) @ (np.eye(len(root)) - basis @ basis.T) @ np.diag(root)
+        information = off.T @ information @ off
     scale = np.where(root > 0.0, root, 1.0)
     inverse = np.linalg.pinv(information / np.outer(scale, scale), rcond=REDUNDANT, hermitian=True)
     return np.asarray(2.0 * inverse / np.outer(scale, scale))

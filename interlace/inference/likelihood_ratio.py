@@ -19,7 +19,7 @@ from interlace.pls import GroupingFactor, PLSFit, RandomTerm
 from interlace.pls.search.sampled import error_of_mean
 from interlace.streaming.record import StreamedDesign
 
-from .fixed_terms import coded_matrix, fixed_terms, rows_of_fit
+from .fixed_terms import coded_matrix, complete_spans, fixed_terms, has_intercept, rows_of_fit
 
 # How far Monte-Carlo error may move a p-value, by two standard deviations on either side; below the least p
 # it does not matter how far.
@@ -225,12 +225,16 @@ def reduced_fixed_parts(design: Design, frame: Any) -> Iterator[tuple[str, Float
     tuple of str and ndarray of shape (n, p')
         The term, and independent columns of the rest.
     """
-    coded, X = _all_columns(design, frame)
     terms = fixed_terms(design)
+    complete = None if has_intercept(design) else complete_spans(design, frame)
+    coded, X = _all_columns(design, frame) if complete is None else (design.kept_columns, design.X)
     for term in terms:
         if any(term.factors < other.factors for other in terms):
             continue
-        rest = X[:, [at for at, j in enumerate(coded) if j not in term.coded]]
+        if complete is None:
+            rest = X[:, [at for at, j in enumerate(coded) if j not in term.coded]]
+        else:  # the columns that are left would not span what the terms that are left do
+            rest = np.hstack([X[:, :0], *(own for name, own in complete.items() if name != term.name)])
         yield term.name, rest[:, list(pls.independent_columns(rest))]
 
 

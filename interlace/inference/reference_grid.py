@@ -1,22 +1,34 @@
-"""The reference grid: every combination of categories, covariates at their means."""
+"""The reference grid: every combination of categories, covariates at their means.
+
+Which variables are averaged over by their values, and which factors are nested in others, is decided as by
+R's emmeans: a number that the formula turns into categories is still a number, unless it is nothing but
+``C(x)``; a covariate with two values is kept at both; of a factor nested in another only those combinations
+are there that occur in the data.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import linalg
 
 from interlace.arrays import FloatArray, IntArray
-from interlace.design import Design
-from interlace.errors import ArgumentError, InferenceError
+from interlace.design import Design, refusal_of_other_rows, whole_sample_variables
+from interlace.errors import ArgumentError, DataWarning, InferenceError, callers_level
+from interlace.formula.spelling import column_coded, quoted_names
 from interlace.formula.storage import names_in
+from interlace.frames.columns import plain
 
 from .fixed_terms import coded_matrix, rows_of_fit
+
+# Combinations that are laid out at most.
+LARGEST_GRID = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +47,8 @@ class ReferenceGrid:
         Fixed-effects columns of the combinations; NaN where the data do not determine them.
     rows : DataFrame
         The rows of the fit, for the frequencies of the categories.
+    nests : dict of str to tuple of str
+        Variables that are nested in others: each of their values occurs with one combination of those.
     """
 
     values: Mapping[str, list[Any]]
@@ -42,6 +56,7 @@ class ReferenceGrid:
     frame: pd.DataFrame
     X: FloatArray
     rows: pd.DataFrame
+    nests: Mapping[str, tuple[str, ...]]
 
 
 def reference_grid(
@@ -77,24 +92,68 @@ def reference_grid(
         raise InferenceError(f"{unknown} are no variables of the fixed part; those are {list(kinds)}")
     values = {}
     for name, is_category in kinds.items():
-        values[name] = _categories(rows[name]) if is_category else [float(rows[name].mean())]
+        known = _two_values(rows[name]) if not is_category else _categories(rows[name])
+        values[name] = [float(rows[name].mean())] if known is None else known
         if name in given:
             values[name] = _chosen(name, given[name], values[name] if is_category else None)
-    grid = _product(values, rows)
-    X = coded_matrix(design, grid)
-    if design.dropped_columns:
-        X = np.where(_is_estimable(design, rows, grid)[:, None], X, np.nan)
-    return ReferenceGrid(values, frozenset(n for n, k in kinds.items() if k), grid, X, rows)
+        kinds[name] = is_category or (known is not None and name not in given)
+    nests = _nests(rows, [name for name, counted in kinds.items() if counted])
+    grid = _occurring(_product(values, rows), rows, nests)
+    X = _determined_matrix(design, grid)
+    return ReferenceGrid(values, frozenset(n for n, k in kinds.items() if k), grid, X, rows, nests)
 
 
 def _variables(design: Design, rows: pd.DataFrame) -> dict[str, bool]:
     """Columns of the data that the fixed part uses, and whether as categories."""
     kinds: dict[str, bool] = {}
     for factor, known in design.coding.info.factor_infos.items():
-        for name in names_in(factor.name()):
+        code = factor.name()
+        for name in dict.fromkeys([*names_in(code), *quoted_names(code)]):
             if name in rows.columns:
-                kinds[name] = kinds.get(name, False) or known.type == "categorical"
+                as_it_is = known.type == "categorical" and column_coded(code) == name
+                kinds[name] = kinds.get(name, False) or as_it_is or not _is_number(rows[name])
     return kinds
+
+
+def _is_number(column: pd.Series) -> bool:
+    kind = plain(column).dtype
+    return bool(pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind))
+
+
+def _two_values(column: pd.Series) -> list[Any] | None:
+    """Both values of a covariate that has no more; None for any other."""
+    found = pd.unique(column.dropna())
+    return sorted(found.tolist()) if len(found) == 2 else None
+
+
+def _nests(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Variables each value of which occurs with one value only of others, and those others."""
+    codes = {name: pd.factorize(rows[name])[0] for name in names}
+    codes = {name: own for name, own in codes.items() if own.max(initial=0) > 0}
+    nests: dict[str, tuple[str, ...]] = {}
+    for name, own in codes.items():
+        others = (other for other in codes if other != name and name not in nests.get(other, ()))
+        inside = tuple(other for other in others if _is_function(codes[other], own))
+        if inside:
+            nests[name] = inside
+    return nests
+
+
+def _is_function(values: IntArray, of: IntArray) -> bool:
+    """Whether one code tells the other."""
+    first = np.full(int(of.max()) + 1, -1)
+    first[of] = values
+    return bool((first[of] == values).all())
+
+
+def _occurring(grid: pd.DataFrame, rows: pd.DataFrame, nests: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """The combinations in which nested variables are where they occur."""
+    for name, others in nests.items():
+        for other in others:
+            pairs = set(zip(rows[name], rows[other], strict=True))
+            kept = [pair in pairs for pair in zip(grid[name], grid[other], strict=True)]
+            grid = grid[kept].reset_index(drop=True)
+    return grid
 
 
 def _categories(column: pd.Series) -> list[Any]:
@@ -120,6 +179,13 @@ def _chosen(name: str, given: list[Any], known: list[Any] | None) -> list[Any]:
 def _product(values: Mapping[str, list[Any]], rows: pd.DataFrame) -> pd.DataFrame:
     if not values:
         return pd.DataFrame(index=[0])
+    size = prod(map(len, values.values()))
+    if size > LARGEST_GRID:
+        counts = {name: len(own) for name, own in values.items() if len(own) > 1}
+        raise InferenceError(
+            f"the reference grid would have {size} combinations of the values {counts}; say with at= at "
+            "which values of some of them the means are wanted"
+        )
     grid = pd.DataFrame(list(product(*values.values())), columns=list(values))
     for name in values:
         kind = rows[name].dtype
@@ -128,14 +194,19 @@ def _product(values: Mapping[str, list[Any]], rows: pd.DataFrame) -> pd.DataFram
     return grid
 
 
-def _is_estimable(design: Design, rows: pd.DataFrame, grid: pd.DataFrame) -> Any:
-    """Whether the data determine each combination, dropped columns or not."""
-    coded = range(len(design.coding.names))
-    X = coded_matrix(design, rows, coded)
-    length = np.linalg.norm(X, axis=0)
-    scale = np.where(length > 0.0, length, 1.0)
-    free = linalg.null_space(X / scale, rcond=1e-8)
-    return np.abs((coded_matrix(design, grid, coded) * scale) @ free).max(axis=1, initial=0.0) < 1e-6
+def _determined_matrix(design: Design, grid: pd.DataFrame) -> FloatArray:
+    """Fixed-effects columns of the combinations; NaN where the data do not determine them."""
+    blamed = whole_sample_variables([design.coding])
+    if blamed:
+        _warn(f"the means are NaN: a grid of combinations has no values of {refusal_of_other_rows(blamed)}")
+        return np.full((len(grid), len(design.xnames)), np.nan)
+    coded = coded_matrix(design, grid, range(len(design.coding.names)))
+    X = coded[:, list(design.kept_columns)]
+    return X if design.dependence is None else np.where(design.dependence.holds(coded)[:, None], X, np.nan)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=callers_level())
 
 
 def averaging_rows(grid: ReferenceGrid, over: Sequence[str], weights: str) -> tuple[pd.DataFrame, FloatArray]:
@@ -163,6 +234,8 @@ def averaging_rows(grid: ReferenceGrid, over: Sequence[str], weights: str) -> tu
     labels = pd.DataFrame(list(product(*(grid.values[name] for name in over))), columns=list(over))
     total = np.zeros((max(len(labels), 1), len(share)))
     total[_positions(grid, labels), np.arange(len(share))] = share
+    there = np.asarray(total.any(axis=1))  # a nested variable has no mean where it does not occur
+    labels, total = labels[there[: len(labels)]].reset_index(drop=True), total[there]
     rows = total @ np.nan_to_num(grid.X) / total.sum(axis=1, keepdims=True)
     unknown = np.isnan(grid.X).any(axis=1).astype(float)
     return labels, np.where((total @ unknown > 0.0)[:, None], np.nan, rows)
@@ -172,10 +245,20 @@ def _shares(grid: ReferenceGrid, averaged: Sequence[str], weights: str) -> Float
     """Weight of each combination of the grid: 1, or how often its categories averaged over occur."""
     counted = [name for name in averaged if name in grid.categorical]
     if weights == "equal" or not counted:
-        return np.ones(len(grid.frame))
+        return _equal_shares(grid, averaged)
     counts = grid.rows.groupby(counted, observed=True).size()
     keys = grid.frame[counted].itertuples(index=False, name=None)
     return np.array([counts.get(key if len(counted) > 1 else key[0], 0) for key in keys], dtype=float)
+
+
+def _equal_shares(grid: ReferenceGrid, averaged: Sequence[str]) -> FloatArray:
+    """Equal weights; values of a nested variable share those of what they are nested in."""
+    share = np.ones(len(grid.frame))
+    for name, others in grid.nests.items():
+        if name in averaged:
+            within = grid.frame.groupby(list(others), observed=True)[name]
+            share /= within.transform("nunique").to_numpy(dtype=float)
+    return share
 
 
 def _positions(grid: ReferenceGrid, labels: pd.DataFrame) -> IntArray:

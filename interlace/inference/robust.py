@@ -16,6 +16,7 @@ from interlace.errors import ArgumentError, DesignError, MissingValuesError
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.frames.used_rows import aligned
 from interlace.pls import PLSFit, ProfiledCriterion
+from interlace.pls.elsewhere import matrices_agree
 from interlace.pls.matrices.triangular import inverse_from_upper
 from interlace.pls.rows.weighted import rows_of
 
@@ -85,8 +86,14 @@ def robust_fit(fitted: Fitted, groups: Any, kind: Kind) -> PLSFit:
     if kind not in ("CR0", "CR2"):
         raise ArgumentError(f'kind={kind!r} is not offered; give "CR0" or "CR2"')
     clusters = cluster_codes(fitted.design, groups)
-    vcov = cluster_covariance(fitted.design, fitted.fit, fitted.criterion, clusters, kind)
-    return replace(fitted.fit, vcov_beta=vcov)
+    fit = fitted.fit
+    vcov = cluster_covariance(fitted.design, fit, fitted.criterion, clusters, kind)
+    if fit.elsewhere is None:
+        return replace(fit, vcov_beta=vcov)
+    there = cluster_covariance(fitted.design, fitted.elsewhere.fit, fitted.criterion, clusters, kind)
+    known = np.where(matrices_agree(vcov, there), vcov, np.nan)
+    other = replace(fit.elsewhere, vcov_here=vcov, vcov_there=there)
+    return replace(fit, vcov_beta=known, elsewhere=other)
 
 
 def cluster_codes(design: Design, groups: Any) -> IntArray:

@@ -73,7 +73,7 @@ def satterthwaite(fit: PLSFit) -> Satterthwaite:
     -------
     Satterthwaite
     """
-    return Satterthwaite(fit.vcov_beta, fit.vcov_beta_gradient(), varpar_covariance(fit.hessian_varpar()))
+    return Satterthwaite(fit.vcov_at_theta, fit.vcov_beta_gradient(), varpar_covariance(fit.hessian_varpar()))
 
 
 def varpar_covariance(hessian: FloatArray) -> FloatArray:

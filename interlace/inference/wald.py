@@ -21,6 +21,7 @@ from .variances import (
     boundary_thetas,
     covariance_of_variances,
     natural_jacobian,
+    natural_parameters,
     quadratic_form,
 )
 
@@ -87,7 +88,7 @@ def _of_variances(fit: PLSFit) -> FloatArray:
         fit.hessian_varpar(),
         natural_jacobian(fit.Lambda, fit.sigma2),
         held,
-        boundary_entries(fit.Sigma, fit.singular),
+        boundary_entries(fit.Sigma_at_theta, fit.singular) | np.isnan(natural_parameters(fit.Sigma)),
     )
 
 

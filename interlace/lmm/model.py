@@ -28,9 +28,10 @@ from interlace.frames.columns import as_frame, as_pandas
 from interlace.frames.used_rows import Missing
 from interlace.inference import Ddf
 from interlace.inference.kenward_roger import KENWARD_ROGER_NEEDS_REML
+from interlace.inference.undetermined import spanned_terms
 from interlace.modelling.data import DesignData
 from interlace.modelling.described import DescribedModel
-from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity
+from interlace.modelling.endings import warn_of_no_optimum, warn_of_singularity, warn_of_the_undetermined
 from interlace.modelling.options import check_choice, drawing, printer, start_count
 from interlace.pls.factor.iterative import PROBES
 from interlace.pls.factor.memory import in_bytes
@@ -327,6 +328,10 @@ class CrossedLMM(MarginalModel, DescribedModel):
 
         Warns
         -----
+        IdentificationWarning
+            If the data do not determine a variance, whatever the response: by REML that of a term whose
+            columns the fixed effects span, or those of two grouping factors that are one. What depends on it
+            is NaN.
         SingularFitWarning
             Once, if a variance is estimated as 0 or a covariance matrix as singular: a correct answer.
         ConvergenceWarning
@@ -361,7 +366,8 @@ class CrossedLMM(MarginalModel, DescribedModel):
             )
         results = self._results_class(self, pls_fit, full_output=full_output)
         results.ddf = ddf
-        warn_of_singularity(results)
+        warn_of_singularity(results, _reason(results))
+        warn_of_the_undetermined(results.undetermined)
         warn_of_no_optimum(results)
         return CrossedLMMResultsWrapper(results)
 
@@ -466,3 +472,18 @@ class CrossedLMM(MarginalModel, DescribedModel):
         emptied.endog = emptied.exog = None
         emptied.recipe = replace(self.recipe, weights=None, offset=None, subset=None)
         return emptied
+
+
+def _reason(results: CrossedLMMResults) -> str:
+    """Why variances are 0 by maximum likelihood whatever the response, if any are."""
+    spanned = (
+        ()
+        if results.reml or not results.is_singular
+        else spanned_terms(results.model.design, results.pls_fit)
+    )
+    if not spanned:
+        return ""
+    return (
+        f" The fixed effects span the columns of {' and '.join(spanned)}: by maximum likelihood such a "
+        "variance is 0 whatever the response, which says nothing about it."
+    )

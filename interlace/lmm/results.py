@@ -18,6 +18,7 @@ from interlace.formula.variables import one_frame_deeper
 from interlace.inference import approximation_of, contrasts, effects, natural_parameters, wald
 from interlace.inference.robust import get_robustcov_results
 from interlace.inference.sampling_error import mc_error
+from interlace.inference.undetermined import determined_scale
 from interlace.modelling.copies import read_only, table
 from interlace.modelling.results import MixedResults
 from interlace.pls import PLSFit
@@ -92,7 +93,7 @@ class CrossedLMMResults(MixedResults):
         self.term_covariances = pls_fit.Sigma
         params = np.concatenate([pls_fit.beta, natural_parameters(self.term_covariances)])
         params.flags.writeable = False
-        super().__init__(model, params, scale=float(pls_fit.sigma2))
+        super().__init__(model, params, scale=determined_scale(pls_fit))
         self.full_output = full_output
         self.nobs = int(pls_fit.n)
         self.k_fe = int(pls_fit.p)

@@ -15,6 +15,7 @@ from interlace.errors import ArgumentError, ArgumentTypeError
 from interlace.inference import contrasts, wald
 from interlace.inference.confidence import check_alpha
 from interlace.inference.parameters import IntervalMethod, positions
+from interlace.inference.undetermined import undetermined_sentences
 from interlace.pls.search.certificate import Certificate
 from interlace.prediction import ranef
 from interlace.report import single
@@ -73,9 +74,14 @@ class MixedResults(LikelihoodModelResults):
 
     @property
     def theta(self) -> FloatArray:
-        """Covariance parameters in lme4's order, relative to the residual standard deviation if any."""
+        """Covariance parameters in lme4's order, relative to the residual standard deviation if any.
+
+        NaN where the data do not determine them.
+        """
         theta: FloatArray = self.record.fit.theta
-        return theta
+        other = self.record.fit.elsewhere
+        known: FloatArray = theta if other is None else other.known_theta(theta)
+        return known
 
     @property
     def objective(self) -> float:
@@ -237,6 +243,11 @@ class MixedResults(LikelihoodModelResults):
         return bool(self.record.fit.is_singular)
 
     singular_directions = cached_property(ranef.singular_directions)
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """In words, the variances that the data do not determine whatever the response; empty as a rule."""
+        return undetermined_sentences(self.record.design, self.record.fit)
 
     # ---- Random effects -------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from interlace.arrays import FloatArray
+from interlace.design import refusal_of_other_rows, whole_sample_variables
 from interlace.errors import DesignError, MissingPackageError
 from interlace.formula.storage import names_in
 from interlace.frames.columns import Columns, as_frame, plain
@@ -75,6 +76,9 @@ class Adapted(ModelAbstract):  # type: ignore[misc, unused-ignore]
                 "marginaleffects needs a model fitted from a formula that keeps its data; this one has "
                 f"{'no formula' if self._design.formula is None else 'no data any more'}"
             )
+        blamed = whole_sample_variables([self._design.coding, *self._design.offsets])
+        if blamed:
+            raise DesignError(f"marginaleffects predicts new rows: {refusal_of_other_rows(blamed)}")
         table = as_frame(frame)
         positions = self._design.positions
         table = table if positions is None else table.iloc[positions]

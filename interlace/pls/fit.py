@@ -17,7 +17,6 @@ from interlace.pls.factor.solvers import Solver
 from interlace.pls.matrices.basis import FixedBasis
 from interlace.pls.matrices.columns import width
 from interlace.pls.matrices.crossproducts import CrossProducts
-from interlace.pls.matrices.relcov import RelativeCovariance, null_space
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.threads import suitable_threads
 from interlace.pls.matrices.triangular import inverse_from_upper
@@ -39,6 +38,8 @@ from interlace.pls.search.sampled import MonteCarlo, SampledCriterion, minimize_
 from interlace.pls.search.several import Explored, Minimum, explore, given
 from interlace.pls.search.start import moment_start
 
+from .elsewhere import SAME_OPTIMUM, SUSPECT, Elsewhere, known_covariance, other_optimum, without_flat
+from .raw_columns import factor_bases, modes, singular_directions
 from .setting_up import profiled_criterion
 
 # Columns of Z that are solved for together where not all are wanted.
@@ -86,6 +87,13 @@ class PLSFit:
         The error that comes of sampling; None where nothing was sampled.
     minima : tuple of Minimum
         The minima that were met, lowest first.
+    elsewhere : Elsewhere or None
+        Other parameters that the criterion does not tell from these; None if the data determine all.
+
+    Notes
+    -----
+    ``Sigma`` and ``vcov_beta`` are NaN where they are not the same elsewhere; theta, ``Lambda`` and ``b`` are
+    those of one of the optima.
     """
 
     reml: bool
@@ -109,6 +117,7 @@ class PLSFit:
     criterion: ProfiledCriterion
     monte_carlo: MonteCarlo | None = None
     minima: tuple[Minimum, ...] = ()
+    elsewhere: Elsewhere | None = None
 
     def __post_init__(self) -> None:
         for array in (self.theta, self.beta, self.vcov_beta, *self.Lambda, *self.b, *self.singular):
@@ -116,8 +125,29 @@ class PLSFit:
 
     @property
     def Sigma(self) -> tuple[FloatArray, ...]:
-        """Covariance matrix of the random effects of each term, (k, k)."""
+        """Covariance matrix of the random effects of each term, (k, k); NaN where not determined."""
+        here = self.Sigma_at_theta
+        return here if self.elsewhere is None else self.elsewhere.known(here)
+
+    @property
+    def Sigma_at_theta(self) -> tuple[FloatArray, ...]:
+        """Covariance matrices at theta, whether the data determine them or not."""
         return tuple(self.sigma2 * block @ block.T for block in self.Lambda)
+
+    @property
+    def vcov_at_theta(self) -> FloatArray:
+        """Covariance of the fixed effects at theta, whether the data determine it or not, (p, p)."""
+        return self.vcov_beta if self.elsewhere is None else self.elsewhere.vcov_here
+
+    def fit_elsewhere(self) -> PLSFit:
+        """The fit at other parameters that the criterion does not tell from these.
+
+        Returns
+        -------
+        PLSFit
+            What is not the same there is not determined by the data.
+        """
+        return self if self.elsewhere is None else _at_other_parameters(self, self.elsewhere)
 
     @property
     def is_singular(self) -> bool:
@@ -134,7 +164,7 @@ class PLSFit:
         criterion = self.criterion.here()
         criterion.decompose(self.optimum.phi)
         blocks = criterion.factorization.conditional_blocks()
-        back = _factor_bases(criterion.relcov)
+        back = factor_bases(criterion.relcov)
         return tuple(self.sigma2 * R @ T @ R.T for T, R in zip(blocks, back, strict=True))
 
     def condvar_factor(self) -> tuple[FloatArray, ...]:
@@ -156,7 +186,7 @@ class PLSFit:
             columns = relcov.layout.starts[f] + (own[:, None] * K + np.arange(K)).ravel()
             T = factorization.conditional_among(columns).reshape(len(own), K, len(own), K)
             blocks.append(T[np.arange(len(own)), :, np.arange(len(own))][order])
-        R = _factor_bases(relcov)[f]
+        R = factor_bases(relcov)[f]
         return np.asarray(self.sigma2 * R @ np.concatenate(blocks) @ R.T)
 
     def condvar(self) -> tuple[FloatArray, ...]:
@@ -180,7 +210,10 @@ class PLSFit:
         at = criterion.decompose(self.optimum.phi)
         now = criterion.derivatives(at)
         entries = entry_information(criterion, at)
-        return entries, hessian_varpar(criterion, at, now, entries)
+        H = hessian_varpar(criterion, at, now, entries)
+        if self.elsewhere is not None:
+            H = without_flat(criterion.relcov, at.phi, H, float(np.sqrt(self.sigma2)), self.elsewhere)
+        return entries, H
 
     @cached_property
     def _on_average(self) -> tuple[FixedEffectsInformation, FloatArray]:
@@ -324,7 +357,7 @@ def _fitted(
     begin = _start(criterion, start)
     if isinstance(criterion, SampledCriterion):
         found = minimize_sampled(criterion, begin, maxiter=maxiter, callback=callback)
-        return replace(snapshot(found.criterion, found.optimum), **found.verdict())
+        return replace(_numbers(found.criterion, found.optimum), **found.verdict())
     optimum = minimize(criterion, begin, maxiter=maxiter, callback=callback)
     if start is not None and starts is None:
         explored = given(criterion, optimum)
@@ -362,7 +395,58 @@ def snapshot(
     explored: Explored | None = None,
     rows: Rows | None = None,
 ) -> PLSFit:
-    """Everything that a fit is asked for, in the user's columns and units."""
+    """Everything that a fit is asked for, in the user's columns and units.
+
+    Parameters
+    ----------
+    criterion : ProfiledCriterion
+        What was minimised.
+    optimum : Optimum
+        Where.
+    explored : Explored, optional
+        The minima that were met.
+    rows : Rows, optional
+        From which the error of the criterion is known.
+
+    Returns
+    -------
+    PLSFit
+    """
+    fit = _numbers(criterion, optimum, explored, rows)
+    flat = fit.certificate.least_eigenvalue < SUSPECT * max(1.0, float(np.trace(optimum.derivatives.hessian)))
+    other = other_optimum(criterion, optimum.phi, fit) if flat else None
+    if other is None:
+        return fit
+    there = _at_other_parameters(fit, other)
+    criterion.decompose(optimum.phi)
+    if abs(there.objective - fit.objective) > SAME_OPTIMUM * max(1.0, abs(fit.objective)):
+        return fit
+    open_ = other.touched(criterion.relcov)
+    return replace(
+        fit,
+        vcov_beta=known_covariance(fit, there),
+        singular=tuple(d[:, :0] if o else d for d, o in zip(fit.singular, open_, strict=True)),
+        elsewhere=there.elsewhere and replace(there.elsewhere, vcov_here=fit.vcov_beta),
+    )
+
+
+def _at_other_parameters(fit: PLSFit, other: Elsewhere) -> PLSFit:
+    criterion = fit.criterion.here()
+    at = criterion.decompose(criterion.relcov.to_basis @ criterion.relcov.pack(other.Lambda))
+    optimum = replace(fit.optimum, at=at, phi=at.phi, derivatives=criterion.derivatives(at))
+    there = _numbers(criterion, optimum)
+    # It knows what is flat, and nothing to be compared with.
+    own = {name: getattr(there, name) for name in ("Lambda", "sigma2", "beta", "b")}
+    same = replace(other, **own, vcov_here=there.vcov_beta, vcov_there=there.vcov_beta)
+    return replace(there, elsewhere=same)
+
+
+def _numbers(
+    criterion: ProfiledCriterion,
+    optimum: Optimum[Decomposition],
+    explored: Explored | None = None,
+    rows: Rows | None = None,
+) -> PLSFit:
     at, relcov, basis, cp = optimum.at, criterion.relcov, criterion.basis, criterion.cp
     p = cp.p
     scale2 = basis.scale**2
@@ -386,8 +470,8 @@ def snapshot(
         logdet_L2=at.logdet_L2,
         logdet_RX2=float(2.0 * np.log(np.diagonal(R)).sum()) + basis.logdet_R2,
         Lambda=tuple(relcov.term_blocks(theta)),
-        b=_modes(relcov, at.modes * basis.scale),
-        singular=_singular_directions(relcov, phi),
+        b=modes(relcov, at.modes * basis.scale),
+        singular=singular_directions(relcov, phi),
         optimum=optimum,
         certificate=certify(
             criterion,
@@ -399,30 +483,6 @@ def snapshot(
         criterion=criterion,
         minima=() if explored is None else explored.minima,
     )
-
-
-def _factor_bases(relcov: RelativeCovariance) -> list[FloatArray]:
-    """Block-diagonal R^-1 of each factor, (K, K)."""
-    return relcov.of_factors(relcov.term_inverses)
-
-
-def _modes(relcov: RelativeCovariance, modes: FloatArray) -> tuple[FloatArray, ...]:
-    out = []
-    for R_inverse, f, start in zip(relcov.term_inverses, relcov.term_factor, relcov.term_start, strict=True):
-        by_level = modes[relcov.layout.slices[f]].reshape(-1, relcov.layout.K[f])
-        out.append(by_level[:, start : start + len(R_inverse)] @ R_inverse.T)
-    return tuple(out)
-
-
-def _singular_directions(relcov: RelativeCovariance, phi: FloatArray) -> tuple[FloatArray, ...]:
-    """Per term, linear combinations c of the raw effects with Var(c'b) = 0."""
-    directions: list[FloatArray] = []
-    for block, R_inverse in zip(relcov.term_blocks(phi), relcov.term_inverses, strict=True):
-        null = null_space(block)
-        # b_raw = R^-1 b_basis, so c'b_raw = 0 for c = R' null.
-        raw = np.asarray(np.linalg.solve(R_inverse.T, null)) if null.shape[1] else null
-        directions.append(raw / np.sqrt((raw**2).sum(axis=0)))
-    return tuple(directions)
 
 
 __all__ = ["CrossProducts", "FixedBasis", "PLSFit", "fit", "fit_criterion", "profiled_criterion"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,15 @@ from interlace.streaming.record import StreamedDesign
 from interlace.streaming.rows import StreamedRows
 from interlace.streaming.sources import source_of
 
-from .parts import NewLevels, check_new_levels, chosen_factors, conditional_mean, fixed_part, mean_of_terms
+from .parts import (
+    NewLevels,
+    check_new_levels,
+    chosen_factors,
+    conditional_mean,
+    determined_mean,
+    fixed_part,
+    mean_of_terms,
+)
 from .streamed import of_new_rows, of_own_rows, of_source
 
 
@@ -79,12 +87,15 @@ def predict(
     Returns
     -------
     Series or StreamedRows
-        On the index of the data, or in the order of the source; NaN where a used column is missing.
+        On the index of the data, or in the order of the source; NaN where a used column is
+        missing, and, with a warning, where the data of the fit do not determine the mean (empty cells).
 
     Raises
     ------
     LevelError
         For unseen levels, by default.
+    DesignError
+        For new rows, if a variable depends on all rows of the data: ``I(z - np.mean(z))``.
 
     Examples
     --------
@@ -137,7 +148,10 @@ def _without_random_effects(fitted: Fitted, data: Any, exog: Any, random: Any) -
 
 
 def _of_fitted_rows(fitted: Fitted, chosen: Collection[str]) -> FloatArray:
-    design, fit = fitted.design, fitted.fit
-    codes = [factor.codes for factor in design.factors]
-    mean = fixed_part(design.X, fit.beta, design.offset)
-    return mean_of_terms(mean, design.schema, [term.Xi for term in design.terms], codes, fit.b, chosen)
+    design = fitted.design
+    codes, Xi = [factor.codes for factor in design.factors], [term.Xi for term in design.terms]
+
+    def mean(beta: FloatArray, b: Sequence[FloatArray]) -> FloatArray:
+        return mean_of_terms(fixed_part(design.X, beta, design.offset), design.schema, Xi, codes, b, chosen)
+
+    return determined_mean(fitted.fit, mean)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from interlace.design import Design, Schema
 from interlace.errors import ArgumentError, ArgumentTypeError, LevelError
 from interlace.frames.readings import same_reading
 from interlace.pls import PLSFit
+from interlace.pls.elsewhere import agree
 
 NewLevels = Literal["error", "population"]
 
@@ -117,6 +118,31 @@ def conditional_mean(design: Design, fit: PLSFit, mean: FloatArray | None = None
     return mean_of_terms(mean, design.schema, Xi, codes, fit.b, design.factor_names)
 
 
+def determined_mean(
+    fit: PLSFit, mean: Callable[[FloatArray, Sequence[FloatArray]], FloatArray]
+) -> FloatArray:
+    """A mean, with NaN where the data do not determine it.
+
+    Parameters
+    ----------
+    fit : PLSFit
+        A fit.
+    mean : callable
+        The mean, (n,), from fixed effects and conditional modes.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        As it is, unless the mean is another at parameters that the criterion does not tell from the
+        estimates: with the random effects of one of two factors that are the same, for instance.
+    """
+    here = mean(fit.beta, fit.b)
+    other = fit.elsewhere
+    if other is None:
+        return here
+    return np.where(agree(here, mean(other.beta, other.b), np.sqrt(fit.sigma2)), here, np.nan)
+
+
 def chosen_factors(names: Sequence[str], *, random: bool | str | Collection[str]) -> frozenset[str]:
     """Names of the grouping factors whose random effects enter a prediction.
 
@@ -178,7 +204,9 @@ def check_new_levels(new_levels: str) -> None:
         )
 
 
-def refuse_unseen(factor: str, labels: Sequence[object], known: Iterable[object] = ()) -> None:
+def refuse_unseen(
+    factor: str, labels: Sequence[object], known: Iterable[object] = (), *, n_dropped: int = 0
+) -> None:
     """Raise if new data hold levels of a factor that the fit has not seen.
 
     Parameters
@@ -189,6 +217,8 @@ def refuse_unseen(factor: str, labels: Sequence[object], known: Iterable[object]
         The unseen levels, as they are written in the data.
     known : iterable of object, optional
         Levels of the fit, to see whether an unseen one reads like one of them.
+    n_dropped : int, default 0
+        Rows that the fit left out for missing values: all those of a level may be among them.
 
     Raises
     ------
@@ -208,8 +238,14 @@ def refuse_unseen(factor: str, labels: Sequence[object], known: Iterable[object]
         )
     raise LevelError(
         f"levels of {factor!r} that the fit has not seen: {shown}{more}. Use new_levels='population' to "
-        f"predict them with random effects of zero, or leave {factor!r} out of random=."
+        f"predict them with random effects of zero, or leave {factor!r} out of random=.{_left_out(n_dropped)}"
     )
+
+
+def _left_out(n_dropped: int) -> str:
+    if not n_dropped:
+        return ""
+    return f" (The fit left out {n_dropped} rows for missing values; all rows of a level may be among them.)"
 
 
 def _bare(label: object) -> object:

@@ -15,6 +15,7 @@ from interlace.errors import ArgumentError
 from interlace.fitted import EstimatedModel
 from interlace.inference import columns_in_null
 from interlace.names import INTERCEPT, merged_columns
+from interlace.pls.elsewhere import agree
 
 Labelled: TypeAlias = pd.Series | pd.DataFrame
 
@@ -196,11 +197,24 @@ def _combination(columns: Sequence[str], Sigma: FloatArray, direction: FloatArra
 
 def random_effects(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFrame]:
     """Conditional modes: factor to Series (intercepts only) or DataFrame (one column per effect)."""
-    design, b = self.record.design, self.record.fit.b
+    design, b = self.record.design, determined_modes(self.record.fit)
     return {
         labels.name: by_level(design, f, np.hstack(of_factor(design, f, b)))
         for f, labels in enumerate(design.factor_labels)
     }
+
+
+def determined_modes(fit: Any) -> tuple[FloatArray, ...]:
+    """Conditional modes of each term, (n_levels, k); NaN where the data do not determine them."""
+    other = getattr(fit, "elsewhere", None)
+    if other is None:
+        modes: tuple[FloatArray, ...] = fit.b
+        return modes
+    found = []
+    for own, there, Sigma in zip(fit.b, other.b, other.Sigma, strict=True):
+        sd = np.sqrt(np.diag(Sigma))
+        found.append(np.where(agree(own, there, sd), own, np.nan))
+    return tuple(found)
 
 
 def random_effects_cov(self: EstimatedModel) -> dict[str, pd.Series | pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from interlace.streaming.record import StreamedDesign
 from interlace.streaming.rows import OfChunk, StreamedRows
 from interlace.streaming.sources import Source
 
-from .parts import NewLevels, fixed_part, mean_of_terms, refuse_unseen
+from .parts import NewLevels, determined_mean, fixed_part, mean_of_terms, refuse_unseen
 
 # What a row of the fit has: by name, a function of its fixed part, its expected response and its response.
 KINDS: Mapping[str, Callable[[FloatArray, FloatArray, FloatArray], FloatArray]] = {
@@ -147,6 +147,10 @@ def of_new_rows(fitted: Fitted, new: Any, chosen: Collection[str], new_levels: N
     """Expected responses of new rows, (n,); unseen levels are refused or have random effects of zero."""
     for labels, unseen in zip(fitted.design.factor_labels, new.unseen, strict=True):
         if labels.name in chosen and new_levels == "error":
-            refuse_unseen(labels.name, unseen, labels.levels)
-    mean = fixed_part(new.X, fitted.fit.beta, new.offset)
-    return mean_of_terms(mean, fitted.design.schema, new.Xi, new.codes, fitted.fit.b, chosen)
+            refuse_unseen(labels.name, unseen, labels.levels, n_dropped=fitted.design.n_dropped)
+
+    def mean(beta: FloatArray, b: Sequence[FloatArray]) -> FloatArray:
+        fixed = fixed_part(new.X, beta, new.offset)
+        return mean_of_terms(fixed, fitted.design.schema, new.Xi, new.codes, b, chosen)
+
+    return determined_mean(fitted.fit, mean)

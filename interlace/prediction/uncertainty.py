@@ -19,6 +19,7 @@ from interlace.frames.used_rows import row_vector
 from interlace.inference import boundary_thetas
 from interlace.inference.confidence import check_alpha
 from interlace.pls import PLSFit, ProfiledCriterion
+from interlace.pls.elsewhere import agree
 from interlace.pls.rows.predictive import prediction_gradient, prediction_variance
 from interlace.pls.rows.weighted import Rows
 
@@ -186,16 +187,32 @@ def get_prediction(
     else:
         target = _new_rows(design, data, chosen, new_levels, weights)
     enters = [names[labels.factor] in chosen for labels in design.term_labels]
+    moments = _moments(fitted, target, enters, theta_uncertainty=theta_uncertainty)
+    if fit.elsewhere is not None:
+        there = _moments(fitted.elsewhere, target, enters, theta_uncertainty=theta_uncertainty)
+        pairs = zip(moments, there, (np.sqrt(fit.sigma2), 0.0, 0.0), strict=True)
+        moments = tuple(np.where(agree(own, other, size), own, np.nan) for own, other, size in pairs)
+    mean, variance, var_obs = moments
+    return PredictionResults(
+        predicted_mean=pd.Series(mean, index=target.index, name="mean"),
+        var_pred_mean=pd.Series(variance, index=target.index),
+        var_obs=pd.Series(var_obs, index=target.index),
+    )
+
+
+def _moments(
+    fitted: Fitted, target: _Target, enters: list[bool], *, theta_uncertainty: bool
+) -> tuple[FloatArray, ...]:
+    """Means, their variances, and those of new observations around them."""
+    design, fit = fitted.design, fitted.fit
+    names = design.factor_names
+    chosen = [names[labels.factor] for labels, own in zip(design.term_labels, enters, strict=True) if own]
     mean = fixed_part(target.X, fit.beta, target.offset)
     mean = mean_of_terms(mean, design.schema, target.Xi, target.codes, fit.b, chosen)
     variance, unknown = _prior(design, fit, target, enters)
     variance = variance + _known_part(fitted, target, enters, theta_uncertainty=theta_uncertainty)
     residual = fit.sigma2 / (1.0 if target.weights is None else target.weights)
-    return PredictionResults(
-        predicted_mean=pd.Series(mean, index=target.index, name="mean"),
-        var_pred_mean=pd.Series(variance, index=target.index),
-        var_obs=pd.Series(variance + unknown + residual, index=target.index),
-    )
+    return mean, variance, variance + unknown + residual
 
 
 def _fitted_rows(design: Design, weights: Any) -> _Target:
@@ -216,7 +233,7 @@ def _new_rows(
         if labels.name not in chosen:
             own = np.full(len(new.index), -1)
         elif new_levels == "error":
-            refuse_unseen(labels.name, unseen, labels.levels)
+            refuse_unseen(labels.name, unseen, labels.levels, n_dropped=design.n_dropped)
         codes.append(own)
     w = row_vector(weights, "weights", Columns(frame), frame.index, None)
     if w is not None and not (w[~np.isnan(w)] > 0).all():
@@ -227,7 +244,9 @@ def _new_rows(
 def _prior(design: Design, fit: PLSFit, target: _Target, enters: list[bool]) -> tuple[FloatArray, FloatArray]:
     """Prior variance of the effects of unseen levels, and of the terms that do not enter."""
     unseen, left_out = np.zeros(len(target.index)), np.zeros(len(target.index))
-    for labels, Xi, Sigma, entering in zip(design.term_labels, target.Xi, fit.Sigma, enters, strict=True):
+    for labels, Xi, Sigma, entering in zip(
+        design.term_labels, target.Xi, fit.Sigma_at_theta, enters, strict=True
+    ):
         variance = np.einsum("ra,ab,rb->r", Xi, Sigma, Xi)
         if entering:
             unseen += np.where(target.codes[labels.factor] < 0, variance, 0.0)
@@ -242,7 +261,7 @@ def _known_part(
     """Variance from estimating beta and predicting the effects of levels that the fit has seen."""
     fit = fitted.fit
     if not any(enters) and not theta_uncertainty:
-        return np.einsum("rj,jk,rk->r", target.X, fit.vcov_beta, target.X)
+        return np.einsum("rj,jk,rk->r", target.X, fit.vcov_at_theta, target.X)
     criterion = fitted.criterion
     used = [target.X, *(Xi for Xi, entering in zip(target.Xi, enters, strict=True) if entering)]
     complete = np.asarray(np.isfinite(np.hstack(used)).all(axis=1))

@@ -15,6 +15,7 @@ from interlace.arrays import FloatArray
 from interlace.fitted import EstimatedModel, Fitted
 from interlace.inference.confidence import check_alpha
 from interlace.inference.parameters import parameter_names, positions
+from interlace.inference.undetermined import refuse_undetermined
 from interlace.parallel import run
 
 from . import figures
@@ -208,6 +209,7 @@ def profiled(fitted: Fitted, parm: Any = None, *, n_jobs: int | None = 1, grid: 
     -------
     Profile
     """
+    refuse_undetermined(fitted.design, fitted.fit, "a profile")
     names = parameter_names(fitted.design)
     around = likelihoods(fitted.fit, fitted.criterion)
     task = _Task(around, grid=grid)

@@ -143,6 +143,8 @@ def degrees(df: float) -> str:
     >>> degrees(17.000000002), degrees(88.87)
     ('17', '88.9')
     """
+    if math.isnan(df):
+        return "–"
     if math.isinf(df):
         return "∞"
     return f"{df:.0f}" if abs(df - round(df)) < 0.005 else f"{df:.1f}"

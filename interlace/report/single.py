@@ -37,6 +37,8 @@ def single_sheet(results: EstimatedModel, *, ddf: Ddf, alpha: float) -> Sheet:
     notes = [METHODS[ddf]]
     if results.is_singular:
         notes.append(f"Singular fit: {'; '.join(results.singular_directions)}.")
+    if results.undetermined:
+        notes.append(f"Not determined by the data: {'; '.join(results.undetermined)}.")
     parts = (_fixed(results, ddf, alpha), _random(results), _fit(results))
     return Sheet(title, tuple(part for part in parts if part.rows), tuple(notes))
 

@@ -304,6 +304,9 @@ def common_notes(results: EstimatedModel, *more: str) -> list[str]:
     """Sentences below a summary: a singular fit, what else there is to say, columns left out."""
     notes = [f"Singular fit: {'; '.join(results.singular_directions)}."] if results.is_singular else []
     notes += more
+    if results.undetermined:
+        told = "; ".join(results.undetermined)
+        notes.append(f"Not determined by the data (NaN, with what depends on it): {told}.")
     if len(results.dropped):
         notes.append(f"Left out, being linear combinations of other columns: {', '.join(results.dropped)}.")
     return notes

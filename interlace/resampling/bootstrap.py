@@ -17,6 +17,7 @@ from interlace.design import Design
 from interlace.errors import ArgumentError
 from interlace.fitted import EstimatedModel
 from interlace.inference.parameters import parameter_names, parameter_values, positions
+from interlace.inference.undetermined import refuse_undetermined
 from interlace.pls import PLSFit
 
 from .case_bootstrap import Cases, outermost
@@ -203,6 +204,7 @@ def bootstrap(
     """
     nsim = whole_number("nsim", nsim, least=1, wanted="the number of replicates")
     design = self.record.design
+    refuse_undetermined(design, self.pls_fit, "a bootstrap")
     engine = Engine(
         model=self.model.without_frame(),
         fit=self.pls_fit.without_criterion(),

@@ -13,6 +13,7 @@ from interlace.arguments import whole_number
 from interlace.arrays import FloatArray, IntArray
 from interlace.design import Design
 from interlace.fitted import EstimatedModel
+from interlace.inference.undetermined import refuse_undetermined
 from interlace.pls import PLSFit
 from interlace.prediction.parts import conditional_mean, fixed_part
 
@@ -134,6 +135,8 @@ def simulator(design: Design, fit: PLSFit, *, use_u: bool = False) -> Simulator:
     loc = fixed_part(design.X, fit.beta, design.offset)
     sigma = float(np.sqrt(fit.sigma2))
     if not use_u:
+        if fit.elsewhere is not None and fit.elsewhere.in_covariance.any():
+            refuse_undetermined(design, fit, "a simulation")
         return Simulator(design, loc, tuple(sigma * block for block in fit.Lambda), sigma)
     return Simulator(design, conditional_mean(design, fit, loc), (), sigma)
 

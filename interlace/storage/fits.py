@@ -15,6 +15,7 @@ from interlace.errors import StorageError
 from interlace.inference.kenward_roger import KenwardRoger
 from interlace.inference.satterthwaite import Satterthwaite
 from interlace.pls import PLSFit
+from interlace.pls.elsewhere import Elsewhere
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.search.certificate import Certificate
 from interlace.pls.search.optimize import Optimum
@@ -26,7 +27,7 @@ from .plain import Packer, Unpacker
 Record = TypeVar("Record")
 
 # What stays behind: the criterion and its last evaluation, which are set up anew from the rows.
-_GONE = ("criterion", "optimum", "certificate", "monte_carlo", "minima")
+_GONE = ("criterion", "optimum", "certificate", "monte_carlo", "minima", "elsewhere")
 _GONE_OF_SEARCH = ("at", "derivatives", "path", "secant")
 _STEP = ("theta", "objective", "gradient_norm", "expected_decrease")
 # Classes of what is computed once and asked for when the rows are gone; any other is numbers.
@@ -108,6 +109,7 @@ def fit_apart(fit: PLSFit, packer: Packer) -> dict[str, Any]:
         "certificate": apart(fit.certificate, packer),
         "monte carlo": None if fit.monte_carlo is None else apart(fit.monte_carlo, packer),
         "minima": [apart(minimum, packer) for minimum in fit.minima],
+        "elsewhere": None if fit.elsewhere is None else apart(fit.elsewhere, packer),
     }
 
 
@@ -140,6 +142,7 @@ def fit_of(told: dict[str, Any], unpacker: Unpacker) -> PLSFit:
         minima=tuple(together(Minimum, one, unpacker) for one in told.get("minima", ())),
         criterion=gone,
         monte_carlo=None if sampled is None else together(MonteCarlo, sampled, unpacker),
+        elsewhere=together(Elsewhere, told["elsewhere"], unpacker) if told.get("elsewhere") else None,
     )
 
 

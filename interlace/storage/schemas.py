@@ -12,6 +12,7 @@ from interlace.formula.grammar import MixedFormula, RawBar
 from interlace.formula.storage import plain_state, state_from_plain
 from interlace.formula.variables import Expression
 from interlace.frames.levels import FactorLabels
+from interlace.pls.matrices.basis import Dependence
 
 from .plain import Packer, Unpacker
 
@@ -34,7 +35,7 @@ def schema_apart(schema: Schema, packer: Packer) -> dict[str, Any]:
     return {
         "xnames": packer.pack(list(schema.xnames)),
         "yname": packer.pack(schema.yname),
-        "factors": [_factor_apart(labels, packer) for labels in schema.factor_labels],
+        "factors": [_fields_apart(labels, packer) for labels in schema.factor_labels],
         "terms": [_term_apart(labels, packer) for labels in schema.term_labels],
         "n_dropped": int(schema.n_dropped),
         "dropped_columns": packer.pack(list(schema.dropped_columns)),
@@ -42,11 +43,12 @@ def schema_apart(schema: Schema, packer: Packer) -> dict[str, Any]:
         "coding": _coding_apart(schema.coding, packer),
         "kept_columns": [int(j) for j in schema.kept_columns],
         "offsets": [_offset_apart(offset, packer) for offset in schema.offsets],
+        "dependence": None if schema.dependence is None else _fields_apart(schema.dependence, packer),
     }
 
 
-def _factor_apart(labels: FactorLabels, packer: Packer) -> dict[str, Any]:
-    return {name: packer.pack(getattr(labels, name)) for name in FactorLabels.__dataclass_fields__}
+def _fields_apart(record: FactorLabels | Dependence, packer: Packer) -> dict[str, Any]:
+    return {name: packer.pack(getattr(record, name)) for name in record.__dataclass_fields__}
 
 
 def _term_apart(labels: TermLabels, packer: Packer) -> dict[str, Any]:
@@ -79,6 +81,7 @@ def _expression_apart(expression: Expression, packer: Packer) -> dict[str, Any]:
     return {
         "code": expression.code,
         "state": None if state is None else plain_state(expression.code, state, packer.pack),
+        "of_all_rows": expression.of_all_rows,
     }
 
 
@@ -129,7 +132,13 @@ class SchemaReader:
             coding=self._coding(told["coding"]),
             kept_columns=tuple(told["kept_columns"]),
             offsets=tuple(self._offset(offset) for offset in told["offsets"]),
+            dependence=self._dependence(told.get("dependence")),
         )
+
+    def _dependence(self, told: dict[str, Any] | None) -> Dependence | None:
+        if told is None:  # no columns were dropped, or the file was written before this was stored
+            return None
+        return Dependence(**{name: self.unpacker.unpack(part) for name, part in told.items()})
 
     def _factor(self, told: dict[str, Any]) -> FactorLabels:
         return FactorLabels(**{name: self.unpacker.unpack(part) for name, part in told.items()})
@@ -149,7 +158,8 @@ class SchemaReader:
         code, state = str(told["code"]), told["state"]
         if state is None:
             return Expression(code)
-        return Expression(code, state_from_plain(code, state, self.unpacker.unpack, self.env))
+        remembered = state_from_plain(code, state, self.unpacker.unpack, self.env)
+        return Expression(code, remembered, bool(told.get("of_all_rows", False)))
 
     def _offset(self, told: dict[str, Any]) -> Expression | GivenOffset | LogOf:
         if "log of" in told:

@@ -12,11 +12,12 @@ import numpy as np
 from interlace.arrays import FloatArray
 from interlace.errors import ArgumentError, OptimizationError
 from interlace.family import Family
+from interlace.pls.elsewhere import Elsewhere
 from interlace.pls.factor.solvers import Solver
-from interlace.pls.fit import _factor_bases, _modes, _singular_directions
 from interlace.pls.matrices.terms import GroupingFactor, RandomTerm
 from interlace.pls.matrices.threads import suitable_threads
 from interlace.pls.matrices.triangular import eigen, upper_solve
+from interlace.pls.raw_columns import factor_bases, modes, singular_directions
 from interlace.pls.search.certificate import Certificate
 
 from .certificate import certify_laplace
@@ -29,6 +30,7 @@ from .search import LaplaceIteration, LaplaceOptimum, minimize, without_gauge
 from .separation import Separation, proof
 from .slopes import Slopes
 from .start import LARGE, loose_start
+from .undetermined import elsewhere
 
 # Share of the largest curvature below which a direction has no variance that could be told.
 NO_CURVATURE = 1e-9
@@ -79,6 +81,8 @@ class LaplaceFit:
         The criterion that was minimised, and the way to the user's columns.
     at : Evaluation
         The optimum once more, Lambda triangular.
+    elsewhere : Elsewhere or None
+        Other parameters that the criterion does not tell from these; None if the data determine all.
     """
 
     family: Family
@@ -101,6 +105,7 @@ class LaplaceFit:
     separation: Separation | None
     problem: Problem
     at: Evaluation
+    elsewhere: Elsewhere | None = None
 
     def __post_init__(self) -> None:
         for array in (self.theta, self.beta, self.psi, *self.Lambda, *self.b, *self.singular):
@@ -108,8 +113,9 @@ class LaplaceFit:
 
     @property
     def Sigma(self) -> tuple[FloatArray, ...]:
-        """Covariance matrix of the random effects of each term, (k, k)."""
-        return tuple(block @ block.T for block in self.Lambda)
+        """Covariance matrix of the random effects of each term, (k, k); NaN where not determined."""
+        here = tuple(block @ block.T for block in self.Lambda)
+        return here if self.elsewhere is None else self.elsewhere.known(here)
 
     def here(self) -> LaplaceFit:
         """The fit itself in the thread that made it; in any other the same with a criterion of its own."""
@@ -176,7 +182,7 @@ class LaplaceFit:
         self.refreshed()
         criterion = self.problem.criterion
         blocks = criterion.weighted.factorization.conditional_blocks()
-        back = _factor_bases(criterion.relcov)
+        back = factor_bases(criterion.relcov)
         return tuple(R @ T @ R.T for T, R in zip(blocks, back, strict=True))
 
     def condvar_factor(self) -> tuple[FloatArray, ...]:
@@ -397,6 +403,9 @@ def snapshot(problem: Problem, optimum: LaplaceOptimum, nagq: int, *, fast: bool
     at = criterion.evaluate(without_gauge(criterion, optimum.at), None, optimum.at.guess)
     theta = relcov.from_basis @ at.phi
     to_beta = upper_solve(problem.R, np.eye(len(problem.R)))
+    other = elsewhere(problem, at, optimum.slopes.hessian)
+    open_ = [False] * len(relcov.term_k) if other is None else other.touched(relcov)
+    null = singular_directions(relcov, at.phi)
     return LaplaceFit(
         family=criterion.family,
         nagq=nagq,
@@ -411,11 +420,12 @@ def snapshot(problem: Problem, optimum: LaplaceOptimum, nagq: int, *, fast: bool
         psi=at.psi.copy(),
         objective=at.objective,
         Lambda=tuple(relcov.term_blocks(theta)),
-        b=_modes(relcov, at.modes.b),
-        singular=_singular_directions(relcov, at.phi),
+        b=modes(relcov, at.modes.b),
+        singular=tuple(d[:, :0] if o else d for d, o in zip(null, open_, strict=True)),
         optimum=optimum,
         certificate=certify_laplace(problem, optimum, fast=fast),
         separation=proof(criterion, optimum.slopes.by_beta, to_beta),
         problem=problem,
         at=at,
+        elsewhere=other,
     )

@@ -16,6 +16,7 @@ from scipy import special
 
 from interlace.arrays import BoolArray, FloatArray, IntArray
 from interlace.errors import ArgumentError
+from interlace.pls.elsewhere import agree
 from interlace.pls.matrices.relcov import lower_factor
 from interlace.pls.matrices.terms import RandomTerm
 from interlace.pls.matrices.triangular import upper_solve_right
@@ -63,6 +64,8 @@ class NewRows:
 def linear_predictor(fit: LaplaceFit, rows: NewRows, *, random: bool = True) -> FloatArray:
     """``x'beta + offset``, and ``z'b`` if asked for; levels not seen have b = 0.
 
+    NaN where the data do not determine it: with the effects of one of two factors that are one.
+
     Parameters
     ----------
     fit : LaplaceFit
@@ -76,9 +79,17 @@ def linear_predictor(fit: LaplaceFit, rows: NewRows, *, random: bool = True) -> 
     -------
     ndarray of shape (n,)
     """
+    here = _linear(fit, fit.b, rows, random=random)
+    if fit.elsewhere is None or not random:
+        return here
+    there = _linear(fit, fit.elsewhere.b, rows, random=random)
+    return np.where(agree(here, there, 1.0), here, np.nan)
+
+
+def _linear(fit: LaplaceFit, modes: Sequence[FloatArray], rows: NewRows, *, random: bool) -> FloatArray:
     eta = rows.X @ fit.beta + rows.fixed_offset
     if random:
-        for term, b in zip(rows.terms, fit.b, strict=True):
+        for term, b in zip(rows.terms, modes, strict=True):
             own = np.where(rows.known(term)[:, None], b[rows.codes[term.factor]], 0.0)
             eta = eta + (term.Xi * own).sum(axis=1)
     return np.asarray(eta)

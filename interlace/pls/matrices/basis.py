@@ -8,18 +8,21 @@ profiled criterion well conditioned whatever units the user chose, and keeps the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
 
-from interlace.arrays import FloatArray
+from interlace.arrays import BoolArray, FloatArray
 
 from .terms import RandomTerm
 from .triangular import upper_solve, upper_solve_right
 
 # R's qr() and with it lme4 call a column dependent when less than this part of its norm is new.
 DEPENDENT = 1e-7
+# A new row keeps to a dependence of the columns if it misses it by less than this, in root mean squares.
+LEAST_BREACH = 1e-6
 # A Gram matrix squares the condition: its Cholesky factor serves while pivots stay above this.
 LEAST_GRAM_PIVOT = 1e-4
 # Rows of a term that are copied at a time.
@@ -95,6 +98,82 @@ def _kept_one_by_one(X: FloatArray) -> tuple[int, ...]:
             Q[:, r] = new / norm
             kept.append(j)
     return tuple(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Dependence:
+    """How the columns that were left out of X depend on those that were kept.
+
+    Attributes
+    ----------
+    kept, dropped : tuple of int
+        Their positions.
+    size : ndarray of shape (k,)
+        Root mean square of every column, 1 for one of zeros.
+    weights : ndarray of shape (kept, dropped)
+        ``dropped = kept @ weights``, all columns over their sizes.
+    slack : float
+        How far a row may be from that: the rows of the fit are.
+    """
+
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    size: FloatArray
+    weights: FloatArray
+    slack: float
+
+    def holds(self, X: FloatArray) -> BoolArray:
+        """Whether the columns of new rows depend on one another as they did in the fit.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, k)
+            All columns of some rows, dropped ones included.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            Only where it is True is the mean of a row a function of what the data determine. False where
+            something is NaN.
+        """
+        if not self.dropped:
+            return np.ones(len(X), dtype=bool)
+        scaled = X / self.size
+        breach = np.abs(scaled[:, self.dropped] - scaled[:, self.kept] @ self.weights).max(axis=1)
+        return np.asarray(breach <= self.slack * (1.0 + np.abs(scaled).max(axis=1)))
+
+
+def dependence(X: FloatArray, kept: Sequence[int]) -> Dependence:
+    """Find how dropped columns depend on the kept ones.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, k)
+        Model matrix.
+    kept : sequence of int
+        From `independent_columns`.
+
+    Returns
+    -------
+    Dependence
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(4.0)
+    >>> found = dependence(np.column_stack([np.ones(4), x, 2 * x]), (0, 1))
+    >>> found.holds(np.array([[1.0, 9.0, 18.0], [1.0, 9.0, 2.0]]))
+    array([ True, False])
+    """
+    dropped = tuple(j for j in range(X.shape[1]) if j not in set(kept))
+    size = np.sqrt(np.einsum("ij,ij->j", X, X) / max(len(X), 1))
+    size[size == 0.0] = 1.0
+    if not dropped:
+        return Dependence(tuple(kept), (), size, np.zeros((len(kept), 0)), LEAST_BREACH)
+    scaled = X / size
+    weights = np.linalg.lstsq(scaled[:, list(kept)], scaled[:, dropped], rcond=None)[0]
+    left = np.abs(scaled[:, dropped] - scaled[:, list(kept)] @ weights).max(initial=0.0)
+    return Dependence(tuple(kept), dropped, size, weights, max(LEAST_BREACH, 2.0 * float(left)))
 
 
 @dataclass(frozen=True, eq=False)

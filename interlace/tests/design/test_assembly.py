@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from interlace.design import apply_design
 from interlace.errors import (
+    DataWarning,
+    DesignError,
     RankDeficiencyError,
     RankDeficiencyWarning,
 )
@@ -228,3 +230,25 @@ def test_names_that_are_no_python_names():
     design = build("y ~ Q('a|b') + (1 + Q('a|b') | Q('the group'))", data, groups=["p/q"])
     assert {labels.name for labels in design.factor_labels} == {"the group", "p/q"}
     assert design.xnames == ("Intercept", "Q('a|b')")
+
+
+def test_combinations_that_read_the_same_are_told_apart():
+    """("p:q", "r") and ("p", "q:r"); the others keep their plain labels."""
+    data = {"y": np.arange(8.0), "a": ["p:q", "p", "p", "s"] * 2, "b": ["r", "q:r", "r", "r"] * 2}
+    levels = build("y ~ 1 + (1 | a:b)", data=data).factor_labels[0].levels
+    assert levels.tolist() == ["'p':'q:r'", "p:r", "'p:q':'r'", "s:r"]
+
+
+def test_a_column_named_as_an_interaction_is_told_from_it():
+    data = {"y": np.arange(12.0), "a": list("uuvvww") * 2, "b": list("st") * 6, "a:b": list("klm") * 4}
+    design = build("y ~ 1 + (1 | a:b)", data=data, groups=["a:b"])
+    assert sorted(design.factor_names) == ["a:b", "a:b.1"]
+    assert sorted(map(len, (f.columns for f in design.factor_labels))) == [1, 2]
+
+
+def test_categories_that_read_the_same_are_refused_in_the_fixed_part():
+    kinds = np.array([0, 1, "1", 2] * 3, dtype=object)
+    data = {"y": np.arange(12.0), "kind": kinds, "g": list("abc") * 4}
+    refused = pytest.raises(DesignError, match=r"different levels that read the same: \[1, '1'\]")
+    with pytest.warns(DataWarning, match="read the same"), refused:
+        build("y ~ kind + (1 | g)", data=data)

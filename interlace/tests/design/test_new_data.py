@@ -10,9 +10,15 @@ import pytest
 from interlace.design import apply_design
 from interlace.errors import (
     DesignError,
+    RankDeficiencyWarning,
     UnknownColumnError,
 )
 from interlace.tests.design.frames import DATA, FULL, build
+
+
+def dropping(formula, data):
+    with pytest.warns(RankDeficiencyWarning, match="dropped"):
+        return build(formula, data=data)
 
 
 def test_new_rows_are_coded_as_the_fit():
@@ -86,3 +92,38 @@ def test_transformations_remember_the_fit():
     new = apply_design(design, rows)
     np.testing.assert_array_equal(new.X, design.X[:5])
     np.testing.assert_array_equal(new.Xi[0], design.terms[0].Xi[:5])
+
+
+def test_levels_of_rows_that_are_nan_anyway_need_not_be_known():
+    """All rows of a level were dropped for a missing covariate, and are in the new data with it."""
+    new = {"x": [np.nan, 1.0, 1.0], "f": ["q", "a", "b"], "g": [99, 10, 10], "z": [0.0, 0.0, np.nan]}
+    found = apply_design(build("y ~ x + f + offset(z) + (1 | g)"), new)
+    assert found.unseen == ([],)
+    assert np.isnan(found.X).any(axis=1).tolist() == [True, False, False]
+    late = {"x": [1.0, 1.0], "f": ["q", "a"], "g": [10, 10], "z": [np.nan, 0.0]}
+    assert np.isnan(apply_design(build("y ~ x + f + offset(z) + (1 | g)"), late).offset).tolist() == [
+        True,
+        False,
+    ]
+    slope = apply_design(build("y ~ x + (z | g)"), {"x": [1.0, 1.0], "z": [np.nan, 1.0], "g": [99, 98]})
+    assert slope.unseen == ([98],)
+    absent = apply_design(build("y ~ x + f + (1 | g)"), {"x": [1.0], "f": ["q"], "g": [None]})
+    assert absent.unseen == ([],)
+
+
+def test_rows_that_the_data_do_not_determine_are_nan():
+    data = DATA[~((DATA["f"] == "c") & (DATA["h"] == "s2"))]
+    design = dropping("y ~ f * h + x + (1 | g)", data)
+    new = {"f": ["c", "c", "a"], "h": ["s2", "s1", "s2"], "x": [0.0] * 3, "g": [10] * 3}
+    with pytest.warns(RankDeficiencyWarning, match=r"1 of 3 rows have no prediction \(NaN\)"):
+        found = apply_design(design, new)
+    assert np.isnan(found.X).any(axis=1).tolist() == [True, False, False]
+    np.testing.assert_array_equal(apply_design(design, data).X, design.X)
+
+
+def test_a_collinearity_of_the_fit_must_hold_in_new_rows():
+    twice = DATA.assign(x2=2.0 * DATA["x"] + 1.0)
+    design = dropping("y ~ x + x2 + (1 | g)", twice)
+    with pytest.warns(RankDeficiencyWarning, match=r"the columns \['x2'\]"):
+        found = apply_design(design, {"x": [1.0, 1e9, np.nan], "x2": [9.0, 2e9 + 1.0, 0.0], "g": [10] * 3})
+    assert np.isnan(found.X).any(axis=1).tolist() == [True, False, True]

@@ -185,3 +185,29 @@ def test_simulated_responses_have_the_models_moments():
     np.testing.assert_allclose(mean, fit.predict(which="marginal"), atol=0.04)
     kept = fit.simulate(400, rng=1, use_u=True).mean(axis=1) / table("cbpp")["size"]
     np.testing.assert_allclose(kept, fit.fittedvalues, atol=0.04)
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_wald_tests_of_terms_do_not_depend_on_the_coding(kind):
+    rng = np.random.default_rng(1)
+    n = 240
+    data = pd.DataFrame({"s": rng.integers(0, 12, n), "a": rng.choice(["a1", "a2", "a3"], n)})
+    data["b"] = rng.choice(["b1", "b2"], n, p=[0.7, 0.3])
+    eta = rng.normal(size=12)[data["s"]] + 0.5 * (data["a"] == "a2")
+    data["k"] = rng.poisson(np.exp(0.4 * eta))
+    data["o"] = np.digitize(eta + rng.logistic(size=n), [-1.0, 1.0])
+    counts = [
+        interlace.fit(f"k ~ {start}a * {b} + (1 | s)", data, family="poisson")
+        for start in ("1 + ", "0 + ")
+        for b in ("b", "C(b, Sum)")
+    ]
+    ordered = [
+        interlace.CrossedOrdinal.from_formula(f"o ~ a * {b} + (1 | s)", data).fit()
+        for b in ("b", "C(b, Sum)")
+    ]
+    for fits in (counts, ordered):
+        known = fits[0].anova(kind)
+        assert known["df"].tolist() == [2, 1, 2]
+        for fit in fits[1:]:  # searches stop within 1e-4 standard errors of one another
+            np.testing.assert_allclose(fit.anova(kind), known, rtol=1e-3)
+            np.testing.assert_allclose(fit.drop1()["chisq"], fits[0].drop1()["chisq"], rtol=1e-4, atol=1e-6)

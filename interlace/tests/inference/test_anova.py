@@ -123,3 +123,30 @@ def test_data_that_changed_since_the_fit_are_refused(unbalanced):
 def test_another_type_is_refused():
     with pytest.raises(ValueError, match="give 1, 2 or 3"):
         fitted("ss_slope").result.anova(type="III")
+
+
+CODINGS = ("b", "C(b, Treatment('v'))", "C(b, Sum)")
+
+
+@pytest.mark.parametrize("rest", ["a + {b}", "a * {b}", "a + {b} + x", "a + {b} + x:a"])
+def test_hypotheses_do_not_depend_on_the_coding_or_on_an_intercept(unbalanced, rest):
+    """Goodnight's definition: functions that involve a term, and not those that do not contain it."""
+    data = unbalanced.assign(b=np.where(np.arange(300) % 5 == 0, "w", unbalanced["b"].astype(str)))
+    known = interlace.fit(f"y ~ {rest.format(b='b')} + (1 | g)", data)
+    for coding in CODINGS:
+        for start in ("0 + ", "1 + "):
+            fit = interlace.fit(f"y ~ {start}{rest.format(b=coding)} + (1 | g)", data)
+            for kind in (2, 3):
+                ours, right = (f.anova(kind)[["num_df", "F"]] for f in (fit, known))
+                # Two searches for the same optimum; degrees of freedom depend on the basis, as in lmerTest.
+                assert_allclose(ours, right, rtol=1e-5)
+                assert_allclose(fit.anova(kind)["den_df"], known.anova(kind)["den_df"], rtol=5e-3)
+            assert_allclose(fit.drop1()[["df", "chisq"]][1:], known.drop1()[["df", "chisq"]][1:], rtol=1e-5)
+
+
+def test_without_an_intercept_and_other_factors_all_means_are_tested(unbalanced):
+    fit = interlace.fit("y ~ 0 + a + x + (1 | g)", unbalanced)
+    test = fit.f_test(np.eye(4)[:3])
+    for kind in (2, 3):
+        assert fit.anova(kind).loc["a", "num_df"] == 3
+        assert_allclose(fit.anova(kind).loc["a", "F"], float(test.fvalue), rtol=1e-10)

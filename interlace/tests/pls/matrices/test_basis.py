@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interlace.pls import RandomTerm, independent_columns
-from interlace.pls.matrices.basis import fixed_basis, term_basis
+from interlace.pls.matrices.basis import dependence, fixed_basis, term_basis
 from interlace.tests.pls.dense import assert_close
 
 # Householder and Cholesky factors of well-conditioned columns: a few rounding errors.
@@ -136,3 +136,32 @@ def test_inputs_stay_as_they_are():
     independent_columns(X)
     for now, before in zip((X, y, weights), kept, strict=True):
         np.testing.assert_array_equal(now, before)
+
+
+def test_rows_keep_to_the_dependence_of_the_columns_or_break_it():
+    """In units from 1e-8 to 1e8, for it is the shares of the columns that count."""
+    unit = np.array([1.0, 1e8, 1e-8, 1e3])
+    X = np.column_stack([ones, x, 2 * x + 3, np.zeros(12)])
+    found = dependence(X * unit, independent_columns(X * unit))
+    assert found.kept == (0, 1)
+    rows = np.array([[1.0, 50.0, 103.0, 0.0], [1.0, 50.0, 103.1, 0.0], [1.0, 0.0, 3.0, 1.0]])
+    assert found.holds(rows * unit).tolist() == [True, False, False]
+    assert found.holds(X * unit).all()
+    assert not found.holds(np.array([[1.0, np.nan, 3.0, 0.0]])).any()
+
+
+def test_nearly_dependent_columns_do_not_rule_out_the_rows_of_the_fit():
+    """A column counts as dependent when 1e-7 of its norm is new: single rows may be further off."""
+    n = 4000
+    z = np.linspace(-1.0, 1.0, n)
+    off = np.zeros(n)
+    off[7] = 3e-6
+    X = np.column_stack([np.ones(n), z, z + off])
+    kept = independent_columns(X)
+    assert kept == (0, 1)
+    assert dependence(X, kept).holds(X).all()
+
+
+def test_independent_columns_leave_every_row_determined():
+    X = np.column_stack([ones, x])
+    assert dependence(X, (0, 1)).holds(np.array([[0.0, 1e300]])).all()
