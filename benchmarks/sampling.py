@@ -148,9 +148,8 @@ def table(found: Sequence[Found]) -> str:
     ]
     for one in found:
         ratios = ", ".join(f"{ratio:.2f}" for ratio in one.ratio)
-        lines.append(
-            f"| {one.design} | {ratios} | {one.criterion:.2f} | {one.worst:.4f} | {one.probes} | {one.steps} |"
-        )
+        numbers = f"{one.criterion:.2f} | {one.worst:.4f} | {one.probes} | {one.steps}"
+        lines.append(f"| {one.design} | {ratios} | {numbers} |")
     return "\n".join([*lines, "", f"{found[0].seeds} sets of probes each; {ROWS:,} rows."]) + "\n"
 
 

@@ -46,10 +46,22 @@ def test_the_criterion_is_that_of_longer_arithmetic(design):
     if result is None or not longdouble.LONGER:
         return
     design = result.model.design
-    exact = criterion(*design.arrays, result.theta, **design.weighting, reml=result.method == "REML")
-    lost = result.pls_fit.criterion.noise(result.pls_fit.optimum.at)
-    steep = 1e-15 * float(np.linalg.cond(covariance(design, result.theta)))
-    assert abs(-2.0 * result.llf - exact) < 1e-9 * max(1.0, abs(exact)) + 100.0 * lost + len(design.y) * steep
+    theta = result.pls_fit.theta  # the results' own has NaN where the data determine none
+    exact = criterion(*design.arrays, theta, **design.weighting, reml=result.method == "REML")
+    assert abs(-2.0 * result.llf - exact) < allowed(result, exact)
+
+
+def allowed(result, value):
+    """Error that the condition of the data excuses.
+
+    r^2 is a difference from y'y (the criterion's own noise), V0 as steep as its weights, and the last digit
+    of a response far from zero a share of the residual standard deviation in every row.
+    """
+    design, fit = result.model.design, result.pls_fit
+    lost = fit.criterion.noise(fit.optimum.at)
+    steep = 1e-15 * float(np.linalg.cond(covariance(design, fit.theta)))
+    digit = 2.0**-52 * float(np.abs(design.y).max()) / np.sqrt(fit.sigma2)
+    return 1e-9 * max(1.0, abs(value)) + 100.0 * lost + len(design.y) * (steep + digit)
 
 
 def covariance(design, theta):
@@ -80,10 +92,8 @@ def test_both_solvers_have_one_criterion(design):
     if result is None:
         return
     found = [result.model.criterion(reml=result.method == "REML", solver=solver) for solver in SOLVERS]
-    values = [one(result.theta) for one in found]
-    lost = result.pls_fit.criterion.noise(result.pls_fit.optimum.at)
-    steep = 1e-15 * float(np.linalg.cond(covariance(result.model.design, result.theta)))
-    assert np.ptp(values) < 1e-9 * max(1.0, abs(values[0])) + 100.0 * lost + result.nobs * steep
+    values = [one(result.pls_fit.theta) for one in found]
+    assert np.ptp(values) < allowed(result, values[0])
 
 
 @FEWER

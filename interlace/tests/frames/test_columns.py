@@ -225,8 +225,8 @@ def test_columns_are_a_mapping():
 def test_optional_packages_are_not_needed():
     code = (
         "import sys; sys.modules['polars'] = sys.modules['pyarrow'] = None;"  # importing them now fails
-        "import interlace.design, interlace.formula.grammar as f;"
-        "interlace.design.build_design(f.parse_formula('y ~ x + (1 | g)'),"
+        "import interlace.formula.grammar as f; from interlace.design import build_design;"
+        "build_design(f.parse_formula('y ~ x + (1 | g)'),"
         "{'y': [1., 2, 4, 3], 'x': [0, 1, 3, 2], 'g': list('aabb')})"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(interlace.__file__).parents[1])
@@ -244,7 +244,8 @@ def test_duckdb_queries_are_data():
     frame = interlace.datasets.load_penicillin()
     found = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", DUCKDB.sql("select * from frame"))
     expected = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", frame)
-    assert found.objective == expected.objective
+    # Read in chunks: the same sums in another order.
+    assert found.objective == pytest.approx(expected.objective, rel=1e-12)
 
 
 @pytest.mark.parametrize(("missing", "read"), [(["pyarrow"], True), (["pyarrow", "polars"], False)])

@@ -119,10 +119,8 @@ def test_other_refusals():
     for call in (
         lambda: fit.fittedvalues,
         lambda: fit.resid,
-        fit.get_prediction,
         fit.check_dispersion,
         fit.check_zeros,
-        fit.delete,
     ):
         with pytest.raises(UndefinedError):
             call()

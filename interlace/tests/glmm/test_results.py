@@ -300,7 +300,6 @@ def test_of_several_terms_the_worst_is_named():
         (lambda f: f.sigma, UndefinedError, "no residual standard deviation"),
         (lambda f: f.alpha, UndefinedError, "negative binomial"),
         (lambda f: f.f_test(np.eye(4)), UndefinedError, "no residual mean square. Use wald_test"),
-        (lambda f: f.get_robustcov_results(), UndefinedError, "linear models only.*GEE"),
         (lambda f: f.coef_table("satterthwaite"), ValueError, "no meaning for a generalised model.*drop1"),
         (lambda f: f.summary(ddf="kenward-roger"), ValueError, "no meaning for a generalised model"),
         (lambda f: f.emmeans("period", ddf="satterthwaite"), ValueError, "no meaning"),

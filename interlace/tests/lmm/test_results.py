@@ -189,7 +189,9 @@ def test_by_group_as_mixedlm(slopes, crossed):
 
 
 def test_cov_re_of_several_factors_is_a_dict(crossed):
-    assert crossed.cov_re is crossed.varcov
+    assert list(crossed.cov_re) == ["plate", "sample"]
+    for name, covariance in crossed.varcov.items():
+        pd.testing.assert_frame_equal(crossed.cov_re[name], covariance)
     assert crossed.cov_re["plate"].shape == (1, 1)
 
 
