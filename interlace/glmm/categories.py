@@ -37,9 +37,9 @@ class OrdinalPrediction:
     >>> fit.get_prediction({"g": ["a"]}, random=False).summary_frame().round(2)
                 mean  mean_se  mean_ci_lower  mean_ci_upper
       category
-    0 0         0.40     0.19           0.12           0.76
-      1         0.28     0.14           0.09           0.61
-      2         0.32     0.17           0.09           0.70
+    0 0         0.37     0.34           0.03           0.91
+      1         0.45     0.26           0.09           0.87
+      2         0.18     0.23           0.01           0.83
     """
 
     predicted: pd.DataFrame

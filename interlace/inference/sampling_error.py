@@ -30,7 +30,7 @@ def mc_error(self: EstimatedModel) -> pd.Series:
     --------
     >>> import interlace
     >>> fit = interlace.fit("diameter ~ 1 + (1 | plate) + (1 | sample)", interlace.datasets.load_penicillin())
-    >>> fit.mc_error.max()
+    >>> float(fit.mc_error.max())
     0.0
     """
     fit = self.record.fit

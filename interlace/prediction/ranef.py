@@ -269,8 +269,8 @@ def random_effects_of(self: EstimatedModel, factor: str, levels: Sequence[Any]) 
     >>> fit.random_effects_of("sample", ["A", "F"]).round(3)
                  effect   mode     sd
     sample
-    A       (Intercept)  2.171  0.117
-    F       (Intercept) -3.121  0.117
+    A       (Intercept)  2.187  0.202
+    F       (Intercept) -3.004  0.202
     """
     design = self.record.design
     if factor not in design.factor_names:
