@@ -192,7 +192,7 @@ def _against_longer_arithmetic(trial: Trial, result: Any) -> None:
     if not LONGER or len(design.y) > FEW_ROWS:
         return
     reml, own = result.method == "REML", -2.0 * float(result.llf)
-    exact = criterion(*design.arrays, result.theta, **design.weighting, reml=reml)
+    exact = criterion(*design.arrays, result.pls_fit.theta, **design.weighting, reml=reml)
     if not abs(own - exact) < WRONG * max(1.0, abs(exact)):
         trial.findings["criterion off"] = f"{own:.9f}, in longer arithmetic {exact:.9f}"
 

@@ -19,12 +19,13 @@ from interlace.pls.matrices.relcov import RelativeCovariance, axes, lower_factor
 
 from .start import moments_of_factors
 
-# Standard deviations, relative to sigma and in orthonormal bases: small, of order one, and large.
-SMALL, UNIT, LARGE = 0.05, 1.0, 5.0
+# Standard deviations, relative to sigma and in orthonormal bases: small, of order one, large, and so large
+# that the random effects nearly reproduce the response.
+SMALL, UNIT, LARGE, LARGEST = 0.05, 1.0, 5.0, 50.0
 # A singular value of Lambda_i below this is tried again from outside.
 VANISHED = 1e-3
 # Starts drawn at random have standard deviations between these powers of ten.
-POWERS = (-1.5, 1.5)
+POWERS = (-1.5, 2.0)
 
 
 class Start(NamedTuple):
@@ -62,6 +63,7 @@ def other_starts(
             sizes = np.where(np.arange(len(blocks)) == i, UNIT, SMALL)
             yield Start(f"term {i + 1} alone", _isotropic(relcov, sizes.tolist()))
     yield Start("large", _isotropic(relcov, [LARGE] * len(blocks)))
+    yield Start("largest", _isotropic(relcov, [LARGEST] * len(blocks)))
     yield from _outwards(relcov, blocks)
     rng = np.random.default_rng(0)
     for k in range(1, 10_000):
