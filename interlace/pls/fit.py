@@ -218,7 +218,7 @@ class PLSFit:
     @cached_property
     def _on_average(self) -> tuple[FixedEffectsInformation, FloatArray]:
         """What of it takes no traces of pairs."""
-        criterion = self.criterion if self.monte_carlo else self.criterion.here()
+        criterion = self.criterion.here()
         at = criterion.decompose(self.optimum.phi)
         now = criterion.derivatives(at)
         return fixed_effects_information(criterion, at), average_hessian_varpar(criterion, at, now)
