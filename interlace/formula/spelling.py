@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from interlace.errors import ArgumentError, ArgumentTypeError
@@ -201,6 +201,11 @@ def unknown_message(absent: Sequence[str], code: str, columns: Mapping[str, Any]
     return f"columns not in the data: {list(absent)}{where}. {suggestion(absent, list(columns))}"
 
 
+def _calls(code: str) -> Iterator[ast.Call]:
+    """Every call in a Python expression."""
+    return (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
+
+
 def calls_in(code: str) -> list[tuple[str, str]]:
     """Functions that code calls by a plain name, each with its first argument.
 
@@ -213,10 +218,9 @@ def calls_in(code: str) -> list[tuple[str, str]]:
     -------
     list of tuple of str and str
     """
-    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
     return [
         (call.func.id, ast.unparse(call.args[0]) if call.args else "x")
-        for call in calls
+        for call in _calls(code)
         if isinstance(call.func, ast.Name)
     ]
 
@@ -238,8 +242,7 @@ def quoted_names(code: str) -> list[str]:
     >>> quoted_names("np.log(Q('body weight'))")
     ['body weight']
     """
-    calls = (node for node in ast.walk(ast.parse(code.strip(), mode="eval")) if isinstance(node, ast.Call))
-    quotes = (call.args[0] for call in calls if getattr(call.func, "id", "") == "Q" and call.args)
+    quotes = (call.args[0] for call in _calls(code) if getattr(call.func, "id", "") == "Q" and call.args)
     return [str(name.value) for name in quotes if isinstance(name, ast.Constant)]
 
 

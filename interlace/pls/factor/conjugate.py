@@ -72,6 +72,7 @@ class _Running:
     rho: FloatArray
 
     def keep(self, going: BoolArray) -> _Running:
+        """Those of them that still go on."""
         if going.all():
             return self
         return _Running(

@@ -26,7 +26,7 @@ from interlace.pls.matrices.crossproducts import CrossProducts
 from interlace.pls.matrices.relcov import Layout
 
 from .conjugate import Solved, conjugate_gradients
-from .implicit import Crossed, ImplicitSchur, blocks_times, crossed
+from .implicit import ImplicitSchur, blocks_times, crossed
 from .nested import solved_among
 
 # Residuals of solves for the data and for probes, relative to the right-hand side.
@@ -93,11 +93,6 @@ class IterativeFactorization:
         self.probes, self.seed = probes, seed
         self._data = crossed(cp, layout)
         self._random = _signs(layout.rest, probes, seed)
-
-    @property
-    def data(self) -> Crossed:
-        """The cross-products, taken apart."""
-        return self._data
 
     @property
     def sampled(self) -> bool:

@@ -165,6 +165,7 @@ class _Search:
         return True
 
     def record(self, expected: float) -> None:
+        """Put down where the search stands, with the deviance that the model still promises."""
         iteration = LaplaceIteration(
             objective=self.at.objective,
             gradient_norm=float(np.linalg.norm(self.now.gradient)),
